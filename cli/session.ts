@@ -1,0 +1,37 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { ensureEngine } from "../rehearsal/engine/engine.js";
+import { unlockPassphrase } from "./keys.js";
+import type { Places } from "./places.js";
+import { clearStaleLocks } from "./staleLock.js";
+
+const PROJECT_NAME = "holdfast";
+
+/**
+ * Everything that plain `pulumi` needs in its environment to work on this stack, PATH included.
+ * What the user has set already wins.
+ */
+export async function pulumiEnvironment(places: Places, report: (line: string) => void): Promise<Record<string, string>> {
+  const engine = await ensureEngine({ cache: places.cache, report });
+  const passphraseFile = await unlockPassphrase(places);
+  const backend = process.env["PULUMI_BACKEND_URL"] ?? `file://${join(places.project, ".holdfast", "state")}`;
+  if (backend.startsWith("file://")) mkdirSync(new URL(backend), { recursive: true });
+  return {
+    ...engine.environment,
+    PATH: [...engine.path, process.env["PATH"] ?? ""].join(":"),
+    PULUMI_BACKEND_URL: backend,
+    ...(passphraseFile !== undefined && { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile }),
+  };
+}
+
+/** Opens a stack for Pulumi's Automation API, made when it is new. Clears the lock of a deployer that died on this machine. */
+export async function openStack(places: Places, report: (line: string) => void): Promise<Stack> {
+  const environment = await pulumiEnvironment(places, report);
+  Object.assign(process.env, environment);
+  clearStaleLocks(environment["PULUMI_BACKEND_URL"]!, PROJECT_NAME, places.environment).forEach(report);
+  return LocalWorkspace.createOrSelectStack(
+    { stackName: places.environment, workDir: places.project },
+    { envVars: environment, pulumiCommand: await PulumiCommand.get({ skipVersionCheck: true }) },
+  );
+}

@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** What Pulumi's file backend writes into a lock. @see pulumi pkg/backend/diy/lock.go */
+interface LockContent {
+  readonly pid: number;
+  readonly username: string;
+  readonly hostname: string;
+}
+
+/**
+ * Removes a stack's locks whose process is dead and ran on this machine: what a killed deployer leaves behind. Any other lock stays.
+ *
+ * @param backend only `file://` backends hold such locks
+ * @returns a line for each lock that was removed
+ */
+export function clearStaleLocks(backend: string, projectName: string, stack: string): string[] {
+  if (!backend.startsWith("file://")) return [];
+  const folder = join(fileURLToPath(backend), ".pulumi", "locks", "organization", projectName, stack);
+  return locksIn(folder).flatMap((name) => {
+    const file = join(folder, name);
+    const lock = JSON.parse(readFileSync(file, "utf8")) as LockContent;
+    if (lock.hostname !== hostname() || isAlive(lock.pid)) return [];
+    rmSync(file);
+    return [`cleared the lock of process ${lock.pid}, which is dead`];
+  });
+}
+
+function locksIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith(".json"));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Whether a process runs. @see kill(2), signal 0 */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

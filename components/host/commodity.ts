@@ -1,0 +1,41 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import type { HostSpecification } from "../../config/schema.js";
+import type { Connection } from "../../formats/step.js";
+import { step } from "../step.js";
+import type { Host } from "./host.js";
+
+export interface CommodityHostArgs {
+  readonly specification: HostSpecification;
+  /** The deploy machine's private key file; OpenSSH's own defaults and agent when absent. */
+  readonly identityFile?: string;
+}
+
+/** What the reach step learns before anything is sent. */
+export const reachedSchema = z.strictObject({ machineId: z.string(), architecture: z.string() });
+
+/** Any Linux machine that answers SSH as root with the key one expects. It is not made here and not deleted here. */
+export class CommodityHost extends pulumi.ComponentResource implements Host {
+  readonly generation: number;
+  readonly address: pulumi.Output<string>;
+  readonly connection: pulumi.Output<Connection>;
+  readonly machineId: pulumi.Output<string>;
+
+  constructor(name: string, { specification, identityFile }: CommodityHostArgs, options?: pulumi.ComponentResourceOptions) {
+    super("holdfast:host:Commodity", name, {}, options);
+    const { generation, ...where } = specification;
+    this.generation = generation;
+    const connection: Connection = { ...where, ...(identityFile !== undefined && { identityFile }) };
+    const reached = step(`${name}-reach`, { program: "reach", input: { connection }, output: reachedSchema, host: { generation } }, { parent: this });
+
+    this.machineId = pulumi.unsecret(reached.apply(({ machineId }) => machineId));
+    this.connection = this.machineId.apply(() => connection);
+    this.address = pulumi.output(where.address);
+    this.registerOutputs({ machineId: this.machineId });
+  }
+
+  /** The host itself stands for its machine. */
+  get resource(): pulumi.Resource {
+    return this;
+  }
+}

@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import type { Connection } from "../../formats/step.js";
+
+/** `update`: one connection that all steps of an update share. `fresh`: a connection of its own, for what must be proven from outside. */
+export type Channel = "update" | "fresh";
+
+/** A remote command that ran and failed, or never ran. Its input is never part of the message. */
+export class RemoteFailure extends Error {
+  constructor(
+    readonly command: string,
+    /** 255 and undefined: the connection failed, and what became of the command is unknown. */
+    readonly exitCode: number | undefined,
+    readonly stderr: string,
+  ) {
+    const end = exitCode === undefined ? "no answer in time" : exitCode === 255 ? "the connection failed" : `exit ${exitCode}`;
+    super(`"${command}" on the host: ${end}: ${stderr.trim() || "it said nothing"}`);
+  }
+
+  get connectionLost(): boolean {
+    return this.exitCode === undefined || this.exitCode === 255;
+  }
+}
+
+/** The name under which a host's key is pinned: whatever its address, port or jump host. */
+const alias = (to: Connection): string => `holdfast-${createHash("sha256").update(to.hostKey).digest("hex").slice(0, 16)}`;
+
+/**
+ * OpenSSH's arguments for one command. The user's own configuration stays in force (jump hosts, agents, hardware keys), except for what proves the host.
+ *
+ * @see ssh_config(5)
+ */
+export function sshArguments(to: Connection, folder: string, channel: Channel, command: string): string[] {
+  return [
+    "-o", "BatchMode=yes",
+    "-o", "StrictHostKeyChecking=yes",
+    "-o", `UserKnownHostsFile=${join(folder, alias(to))}`,
+    "-o", "GlobalKnownHostsFile=/dev/null",
+    "-o", `HostKeyAlias=${alias(to)}`,
+    "-o", "UpdateHostKeys=no",
+    "-o", "ConnectTimeout=10",
+    "-o", "ServerAliveInterval=5",
+    "-o", "ServerAliveCountMax=3",
+    ...(channel === "update"
+      ? ["-o", "ControlMaster=auto", "-o", `ControlPath=${join(folder, "%C")}`, "-o", "ControlPersist=20"]
+      : ["-o", "ControlMaster=no", "-o", "ControlPath=none"]),
+    ...(to.identityFile === undefined ? [] : ["-o", "IdentitiesOnly=yes", "-i", to.identityFile]),
+    "-p", String(to.port),
+    `${to.user}@${to.address}`,
+    "--", command,
+  ];
+}
+
+/** The line that pins a host's key. sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. */
+export const knownHostsLine = (to: Connection): string => `${alias(to)} ${to.hostKey.split(" ").slice(0, 2).join(" ")}\n`;
+
+/** A folder that is ours alone, short enough for a socket's path. */
+function ownFolder(): string {
+  const folder = join(tmpdir(), `holdfast-ssh-${userInfo().uid}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+export interface RemoteOptions {
+  readonly input?: string | Uint8Array;
+  /** Milliseconds after which the connection is closed and the command counts as failed. */
+  readonly deadline: number;
+  readonly channel?: Channel;
+}
+
+/**
+ * Runs a command on the host and gives its stdout.
+ *
+ * @param input goes to the command's stdin: the one way in which a secret may travel
+ * @throws RemoteFailure on any exit but 0
+ */
+export async function runOnHost(to: Connection, command: string, { input = "", deadline, channel = "update" }: RemoteOptions): Promise<string> {
+  const folder = ownFolder();
+  writeFileSync(join(folder, alias(to)), knownHostsLine(to), { mode: 0o600 });
+  const result = await execa("ssh", sshArguments(to, folder, channel, command), { input, timeout: deadline, reject: false, stripFinalNewline: false });
+  if (result.failed) throw new RemoteFailure(command, result.timedOut ? undefined : result.exitCode, result.stderr ?? result.shortMessage);
+  return result.stdout;
+}

@@ -1,0 +1,74 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { NodeSpecification, StackSpecification } from "../config/specification.js";
+import { CommodityHost } from "./host/commodity.js";
+import { lndconnect } from "./network/lndconnect.js";
+import { Tunnels } from "./network/wireguard.js";
+import { Gate } from "./recovery/gate.js";
+import { SealedBundle } from "./secrets/bundle.js";
+import { HeldIdentity } from "./secrets/identities.js";
+import { Secrets } from "./secrets/secrets.js";
+import { placeOf, settingsOf } from "./system/settings.js";
+import { System, SystemActivation } from "./system/system.js";
+
+export interface NodeArgs {
+  readonly specification: NodeSpecification;
+  readonly stack: StackSpecification;
+}
+
+/** What an operator wants to know of a node. Holds no secret. */
+export interface NodeSummary {
+  readonly nodePublicKey: string;
+  readonly address: string;
+  readonly gate: string;
+  readonly decision: string;
+  readonly system: string;
+  readonly tunnel: { readonly address: string; readonly endpoint: string; readonly publicKey: string; readonly peers: readonly string[] };
+  readonly generation: number;
+}
+
+/** A Bitcoin and Lightning node, from its host to its open gate. A rebuild takes the same way. */
+export class Node extends pulumi.ComponentResource {
+  readonly summary: pulumi.Output<NodeSummary>;
+  /** WireGuard configurations by peer, and the address that a phone wallet scans. Secret. */
+  readonly peerConfigurations: pulumi.Output<Record<string, string>>;
+  readonly lndconnect: pulumi.Output<string>;
+
+  constructor(name: string, { specification, stack }: NodeArgs, options?: pulumi.ComponentResourceOptions) {
+    super("holdfast:index:Node", name, {}, options);
+    const inside = { parent: this };
+    const place = placeOf(specification);
+
+    const identity = new HeldIdentity(`${name}-lnd-seed`, specification.identity, inside);
+    const secrets = new Secrets(`${name}-secrets`, specification, inside);
+    const tunnels = new Tunnels(`${name}-tunnels`, { specification, secrets }, inside);
+    const settings = pulumi.all([tunnels.publicKey, tunnels.peers]).apply(([publicKey, peers]) =>
+      settingsOf(specification, stack.authorizedKeys, { publicKey, peers }));
+
+    const host = new CommodityHost(`${name}-host`, {
+      specification: specification.host, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }),
+    }, inside);
+    const system = new System(`${name}-system`, { host, place, flake: stack.flake, settings }, inside);
+    const bundle = new SealedBundle(`${name}-bundle`, {
+      place, files: secrets.files, recipient: system.recipient, connection: host.connection, host,
+    }, inside);
+    const activation = new SystemActivation(`${name}-activation`, { host, toplevel: system.toplevel, settings, after: bundle }, inside);
+    const gate = new Gate(`${name}-gate`, {
+      host, place, identity: identity.identity, recipient: system.recipient, toplevel: activation.result.apply(({ toplevel }) => toplevel),
+      ...(stack.walletIdentityFile !== undefined && { walletIdentityFile: stack.walletIdentityFile }),
+    }, inside);
+
+    this.peerConfigurations = tunnels.configurations;
+    this.lndconnect = pulumi.secret(pulumi.all([secrets.certificate, secrets.value("lnd-macaroon-root-key")]).apply(([certificate, rootKey]) =>
+      lndconnect({ address: specification.tunnel.address, port: specification.lightning.restPort, certificate, rootKey })));
+    this.summary = pulumi.all([gate.report, host.address, activation.result, tunnels.publicKey]).apply(([report, address, { toplevel }, publicKey]) => ({
+      nodePublicKey: report.nodePublicKey ?? specification.identity.nodePublicKey,
+      address,
+      gate: report.state,
+      decision: report.decision ?? "none",
+      system: toplevel,
+      tunnel: { address: specification.tunnel.address, endpoint: specification.tunnel.endpoint, publicKey, peers: specification.tunnel.peers.map((peer) => peer.name) },
+      generation: specification.host.generation,
+    }));
+    this.registerOutputs({ summary: this.summary });
+  }
+}

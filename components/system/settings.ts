@@ -1,0 +1,42 @@
+import type { NodeSpecification } from "../../config/specification.js";
+import type { Place } from "../../formats/place.js";
+import type { Settings } from "../../formats/settings.js";
+import { rulesetOf } from "../network/firewall.js";
+import { policyOf, policyRefusals } from "../network/policy.js";
+import type { TunnelPeer } from "../network/wireguard.js";
+
+/** Where a node's sealed things belong. */
+export const placeOf = (node: NodeSpecification): Place => ({
+  environment: node.environment, network: node.network, node: node.name, generation: node.host.generation,
+});
+
+/**
+ * What the stack hands to Nix and to the agent: public facts alone, for it goes into the Nix store.
+ *
+ * @throws when the firewall policy would open what must never be open
+ */
+export function settingsOf(
+  node: NodeSpecification,
+  authorizedKeys: readonly string[],
+  tunnel: { readonly publicKey: string; readonly peers: readonly TunnelPeer[] },
+): Settings {
+  const policy = policyOf(node);
+  const refusals = policyRefusals(policy);
+  if (refusals.length > 0) throw new Error(`The firewall policy of ${node.name} is refused: ${refusals.join("; ")}.`);
+  return {
+    format: "holdfast-settings/1",
+    place: placeOf(node),
+    authorizedKeys: [...authorizedKeys],
+    lightning: { ...node.lightning, nodePublicKey: node.identity.nodePublicKey },
+    bitcoin: { peers: [...node.bitcoinPeers], rpcUser: "privileged" },
+    tunnel: {
+      address: node.tunnel.address, prefixLength: node.tunnel.prefixLength, port: node.tunnel.port, publicKey: tunnel.publicKey,
+      peers: tunnel.peers.map((peer) => ({ ...peer })),
+    },
+    firewall: { policy, ruleset: rulesetOf(policy) },
+    backup: {
+      repository: node.backup.repository, user: node.backup.user,
+      ...(node.backup.certificate !== undefined && { certificate: node.backup.certificate }),
+    },
+  };
+}

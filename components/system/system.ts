@@ -1,0 +1,75 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import type { Settings } from "../../formats/settings.js";
+import { activationSchema, contactSchema, type Activation } from "../../formats/step.js";
+import type { Place } from "../../formats/place.js";
+import type { Host } from "../host/host.js";
+import { step } from "../step.js";
+import { sourcesDigest } from "./sources.js";
+
+export interface SystemArgs {
+  readonly host: Host;
+  readonly place: Place;
+  /** The flake whose `holdfastSystems.<node>` is built, as a folder of the project. */
+  readonly flake: string;
+  readonly settings: pulumi.Output<Settings>;
+}
+
+/** The node's system: its sources brought to the host and built there, not yet running. */
+export class System extends pulumi.ComponentResource {
+  /** The built system's path in the host's Nix store. */
+  readonly toplevel: pulumi.Output<string>;
+  /** The host's own age recipient, made by the agent that the build brought. */
+  readonly recipient: pulumi.Output<string>;
+
+  constructor(name: string, args: SystemArgs, options?: pulumi.ComponentResourceOptions) {
+    super("holdfast:system:System", name, {}, options);
+    const installed = step(`${name}-install`, {
+      program: "install",
+      input: { connection: args.host.connection, node: args.place.node, flake: args.flake, digest: sourcesDigest(args.flake), settings: args.settings },
+      output: z.strictObject({ toplevel: z.string() }),
+      host: args.host,
+    }, { parent: this });
+    this.toplevel = pulumi.unsecret(installed.apply(({ toplevel }) => toplevel));
+
+    const contact = step(`${name}-contact`, {
+      program: "contact", input: { connection: args.host.connection, place: { ...args.place } }, output: contactSchema, host: args.host,
+    }, { parent: this, dependsOn: this.#after(installed) });
+    this.recipient = pulumi.unsecret(contact.apply(({ recipient }) => recipient));
+    this.registerOutputs({ toplevel: this.toplevel, recipient: this.recipient });
+  }
+
+  /** No resource of its own, but the dependence on those behind an output: contact's input stays the same when a build's result changes. */
+  #after(output: pulumi.Output<unknown>): pulumi.Output<pulumi.Resource[]> {
+    return output.apply(() => []);
+  }
+}
+
+export interface ActivationArgs {
+  readonly host: Host;
+  readonly toplevel: pulumi.Input<string>;
+  readonly settings: pulumi.Input<Settings>;
+  /** What must be on the host before: the bundle with the secrets of the new system's services. */
+  readonly after: pulumi.Resource;
+}
+
+/** Makes the built system the running one, and the boot default once it has proven itself from outside. */
+export class SystemActivation extends pulumi.ComponentResource {
+  readonly result: pulumi.Output<Activation>;
+
+  constructor(name: string, args: ActivationArgs, options?: pulumi.ComponentResourceOptions) {
+    super("holdfast:system:Activation", name, {}, options);
+    this.result = pulumi.unsecret(step(`${name}-activate`, {
+      program: "activate",
+      input: {
+        connection: args.host.connection,
+        toplevel: args.toplevel,
+        policy: pulumi.output(args.settings).apply((settings) => settings.firewall.policy),
+        tunnelKey: pulumi.output(args.settings).apply((settings) => settings.tunnel.publicKey),
+      },
+      output: activationSchema,
+      host: args.host,
+    }, { parent: this, dependsOn: args.after }));
+    this.registerOutputs({ result: this.result });
+  }
+}

@@ -1,0 +1,111 @@
+import { z } from "zod";
+import { nameSchema, networks } from "../formats/place.js";
+import { addressSchema, firstHostAddress, isHostAddress, networkSchema, pathSchema, portSchema, publicKeySchema, recipientSchema } from "./text.js";
+
+/** How a commodity host is reached: five facts known before first contact. */
+export const hostSchema = z.strictObject({
+  address: addressSchema,
+  port: portSchema.default(22),
+  user: nameSchema.default("root"),
+  /** The host's own SSH key. No other key is ever accepted. */
+  hostKey: publicKeySchema,
+  /** Raised when a new machine takes the node over. */
+  generation: z.int({ error: "wants a whole number" }).positive("wants 1 or more").default(1),
+});
+export type HostSpecification = z.infer<typeof hostSchema>;
+
+/** Three hierarchies of keys that never mix. Environments share none of them. */
+export const recipientsSchema = z.strictObject({
+  /** Wraps the stack's passphrase. */
+  environment: recipientSchema,
+  /** A recipient of everything; its identity is never kept whole. */
+  recovery: recipientSchema,
+  /** Seals node identities; its identity never lies with the other two. */
+  wallet: recipientSchema,
+});
+export type Recipients = z.infer<typeof recipientsSchema>;
+
+/** In place of the values: a JSON file with the same keys. */
+export const fileReferenceSchema = z.strictObject({ file: pathSchema });
+const orFile = <T extends z.ZodType>(schema: T) => z.union([fileReferenceSchema, schema]);
+
+const tunnelSchema = z.strictObject({
+  /** The node has the first address, peers have others. */
+  network: networkSchema.default("10.10.0.0/24"),
+  port: portSchema.default(51820),
+  /** `address:port` that peers dial, when it is not the host's own. */
+  endpoint: z.string().regex(/^[^\s:]+:\d{1,5}$/, "wants address:port").optional(),
+  peers: z.record(nameSchema, z.strictObject({ address: z.ipv4({ error: "wants an IPv4 address" }) })).default({}),
+}).superRefine(({ network, peers }, context) => {
+  const taken = new Map([[firstHostAddress(network), "the node itself"]]);
+  for (const [name, { address }] of Object.entries(peers)) {
+    const path = ["peers", name, "address"];
+    const owner = taken.get(address);
+    if (!isHostAddress(network, address)) context.addIssue({ code: "custom", path, message: `wants a host address inside ${network}, the tunnel's network` });
+    else if (owner !== undefined) context.addIssue({ code: "custom", path, message: `is taken by ${owner}; wants an address of its own` });
+    taken.set(address, `peer ${name}`);
+  }
+});
+
+const lightningSchema = z.strictObject({
+  /** What other nodes see. Defaults to the node's name. */
+  alias: z.string().min(1, "wants 1 to 32 characters").max(32, "wants 1 to 32 characters").optional(),
+  p2pPort: portSchema.default(9735),
+  restPort: portSchema.default(8080),
+});
+
+export const bitcoinSchema = z.strictObject({
+  /** Nodes to connect to, `address:port`. None means the network's own discovery. */
+  peers: z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, "wants address:port")).default([]),
+});
+
+export const backupSchema = z.strictObject({
+  /** A restic repository without credentials, outside the host. */
+  repository: z.string().regex(/^rest:https:\/\/[^@\s]+\/$/, "wants rest:https://host:port/path/ without credentials"),
+  user: nameSchema,
+  /** Holds the store's password, mode 0600. */
+  passwordFile: pathSchema,
+  /** PEM, when the store's certificate is its own. */
+  certificateFile: pathSchema.optional(),
+});
+
+export const nodeSchema = z.strictObject({
+  /** Keys derive from it: never changes, even when the node is renamed. Defaults to the node's name. */
+  id: nameSchema.optional(),
+  host: z.strictObject({ commodity: orFile(hostSchema) }),
+  /** The LND seed, sealed for the wallet recipient: what `holdfast wallet create` writes. */
+  identity: pathSchema,
+  lightning: lightningSchema.prefault({}),
+  bitcoin: orFile(bitcoinSchema).prefault({}),
+  tunnel: tunnelSchema.prefault({}),
+  /** From where SSH answers. */
+  ssh: z.strictObject({ from: z.enum(["internet", "tunnel"], { error: "wants internet or tunnel" }).default("internet") }).prefault({}),
+  backup: orFile(backupSchema),
+});
+
+/** All of a stack's configuration, keys as in the stack file without `holdfast:`. */
+export const stackSchema = z.strictObject({
+  network: z.enum(networks, { error: `wants one of ${networks.join(", ")}` }),
+  system: z.strictObject({
+    /** The flake whose `holdfastSystems.<node>` is pushed. */
+    flake: pathSchema.default("./nix"),
+  }).prefault({}),
+  access: z.strictObject({
+    /** Who may log in as root. */
+    authorizedKeys: orFile(z.array(publicKeySchema).min(1, "wants at least one key")),
+    /** The private key of the deploy machine; OpenSSH's own defaults and agent when absent. */
+    identityFile: pathSchema.optional(),
+  }),
+  recipients: orFile(recipientsSchema),
+  wallet: z.strictObject({
+    /** The wallet's age identity in clear: for worthless coins alone. */
+    identityFile: pathSchema,
+  }).optional(),
+  nodes: z.record(nameSchema, nodeSchema).refine((nodes) => Object.keys(nodes).length > 0, { error: "wants at least one node" }),
+}).superRefine((stack, context) => {
+  if (stack.wallet !== undefined && stack.network === "mainnet") {
+    context.addIssue({ code: "custom", path: ["wallet", "identityFile"], message: "would leave mainnet's wallet identity in clear on this machine (holdfast:network is mainnet); wants to be removed" });
+  }
+});
+export type StackConfiguration = z.infer<typeof stackSchema>;
+export type NodeConfiguration = z.infer<typeof nodeSchema>;

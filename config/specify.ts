@@ -1,0 +1,147 @@
+import { identityFileSchema, type IdentityFile } from "../formats/identity.js";
+import { parseFormat } from "../formats/versioned.js";
+import { sharedMarks, type EnvironmentMarks } from "./environments.js";
+import { ConfigurationRefused, findingsOf, type Finding } from "./refusal.js";
+import { backupSchema, bitcoinSchema, hostSchema, recipientsSchema, stackSchema, type HostSpecification, type NodeConfiguration, type Recipients } from "./schema.js";
+import type { NodeSpecification, StackSpecification } from "./specification.js";
+import { publicKeySchema, cidrParts, firstHostAddress } from "./text.js";
+import { z } from "zod";
+
+/** The files that a configuration names, by their path relative to the project. */
+export type ReadFile = (path: string) => string | undefined;
+
+/**
+ * Makes a stack's configuration into specifications.
+ *
+ * @param environment the stack's name
+ * @param input the stack's `holdfast:` keys, unchecked
+ * @param others the public marks of the project's other stacks
+ * @throws ConfigurationRefused with every finding, before anything is touched
+ */
+export function specify(environment: string, input: Readonly<Record<string, unknown>>, read: ReadFile, others: readonly EnvironmentMarks[]): StackSpecification {
+  const findings: Finding[] = [];
+  const resolved = resolveFiles(input, read, findings);
+  const result = stackSchema.safeParse(resolved);
+  if (!result.success) findings.push(...findingsOf(result.error, resolved));
+  if (!result.success || findings.length > 0) throw new ConfigurationRefused(findings);
+
+  const stack = result.data;
+  const recipients = recipientsSchema.parse(stack.recipients);
+  findings.push(...sharedMarks(marksOf(environment, resolved), others));
+  const nodes = Object.entries(stack.nodes).flatMap(([name, node]) => {
+    const identity = readIdentity({ environment, network: stack.network, name, path: node.identity, recipients }, read, findings);
+    return identity ? [specifyNode(environment, stack.network, name, node, identity, read, findings)] : [];
+  });
+  if (findings.length > 0) throw new ConfigurationRefused(findings);
+  return {
+    environment,
+    network: stack.network,
+    flake: stack.system.flake,
+    authorizedKeys: z.array(publicKeySchema).parse(stack.access.authorizedKeys),
+    ...(stack.access.identityFile !== undefined && { identityFile: stack.access.identityFile }),
+    recipients,
+    ...(stack.wallet !== undefined && { walletIdentityFile: stack.wallet.identityFile }),
+    nodes,
+  };
+}
+
+/** The public marks of an environment: what no other may have too. Tolerates a configuration that is not valid yet. */
+export function marksOf(environment: string, input: Readonly<Record<string, unknown>>): EnvironmentMarks {
+  const marks: Record<string, string> = {};
+  const note = (path: string, value: unknown): void => {
+    if (typeof value === "string") marks[`holdfast:${path}`] = value;
+  };
+  for (const [role, recipient] of Object.entries(Object(input["recipients"]))) note(`recipients.${role}`, recipient);
+  for (const [name, node] of Object.entries(Object(input["nodes"]))) {
+    note(`nodes.${name}.host.commodity.hostKey`, Object(Object(Object(node).host).commodity).hostKey);
+  }
+  return { environment, marks };
+}
+
+/** Puts the content of each `{ file: … }` in its place: a JSON file with the keys that would stand there. */
+export function resolveFiles(input: Readonly<Record<string, unknown>>, read: ReadFile, findings: Finding[]): Record<string, unknown> {
+  const resolve = (path: string, value: unknown): unknown => {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+    const entries = Object.entries(value as Record<string, unknown>);
+    const [first] = entries;
+    if (entries.length !== 1 || first?.[0] !== "file" || typeof first[1] !== "string") {
+      return Object.fromEntries(entries.map(([key, inner]) => [key, resolve(path === "" ? key : `${path}.${key}`, inner)]));
+    }
+    const refuse = (wanted: string): unknown => {
+      findings.push({ path: `holdfast:${path}.file`, found: JSON.stringify(first[1]), wanted });
+      return value;
+    };
+    const text = read(first[1]);
+    if (text === undefined) return refuse("names a file that is not there; `holdfast up` writes it for a machine made here");
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      return refuse("names a file that is not JSON");
+    }
+  };
+  return resolve("", input) as Record<string, unknown>;
+}
+
+function readIdentity(
+  owner: { readonly environment: string; readonly network: string; readonly name: string; readonly path: string; readonly recipients: Recipients },
+  read: ReadFile,
+  findings: Finding[],
+): IdentityFile | undefined {
+  const refuse = (wanted: string): undefined => {
+    findings.push({ path: `holdfast:nodes.${owner.name}.identity`, found: JSON.stringify(owner.path), wanted });
+    return undefined;
+  };
+  const text = read(owner.path);
+  if (text === undefined) return refuse(`names a file that is not there; \`holdfast wallet create ${owner.name}\` makes the node's seed, sealed for the wallet recipient`);
+  let identity: IdentityFile;
+  try {
+    identity = parseFormat(identityFileSchema, "identity file", text);
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+  if (identity.environment !== owner.environment || identity.node !== owner.name || identity.network !== owner.network) {
+    return refuse(`is the identity of ${identity.environment}/${identity.node} on ${identity.network}; wants that of ${owner.environment}/${owner.name} on ${owner.network}`);
+  }
+  if (identity.recipient !== owner.recipients.wallet) return refuse("is sealed for another recipient than holdfast:recipients.wallet");
+  return identity;
+}
+
+function specifyNode(
+  environment: string,
+  network: StackSpecification["network"],
+  name: string,
+  node: NodeConfiguration,
+  identity: IdentityFile,
+  read: ReadFile,
+  findings: Finding[],
+): NodeSpecification {
+  const host: HostSpecification = hostSchema.parse(node.host.commodity);
+  const { certificateFile, ...backup } = backupSchema.parse(node.backup);
+  const certificate = certificateFile === undefined ? undefined : read(certificateFile);
+  if (certificateFile !== undefined && certificate === undefined) {
+    findings.push({ path: `holdfast:nodes.${name}.backup.certificateFile`, found: JSON.stringify(certificateFile), wanted: "names a file that is not there" });
+  }
+  if (read(backup.passwordFile) === undefined) {
+    findings.push({ path: `holdfast:nodes.${name}.backup.passwordFile`, found: JSON.stringify(backup.passwordFile), wanted: "names a file that is not there; wants the store's password in a file of mode 0600" });
+  }
+  return {
+    name,
+    id: node.id ?? name,
+    environment,
+    network,
+    host,
+    identity,
+    lightning: { ...node.lightning, alias: node.lightning.alias ?? name },
+    bitcoinPeers: bitcoinSchema.parse(node.bitcoin).peers,
+    tunnel: {
+      network: node.tunnel.network,
+      address: firstHostAddress(node.tunnel.network),
+      prefixLength: cidrParts(node.tunnel.network).prefixLength,
+      port: node.tunnel.port,
+      endpoint: node.tunnel.endpoint ?? `${host.address}:${node.tunnel.port}`,
+      peers: Object.entries(node.tunnel.peers).map(([peer, { address }]) => ({ name: peer, address })),
+    },
+    sshFrom: node.ssh.from,
+    backup: { ...backup, ...(certificate !== undefined && { certificate }) },
+  };
+}

@@ -1,0 +1,52 @@
+import { z } from "zod";
+
+/** The IPv4 blocks that only documentation may use: a stack file that still has one was never filled in. RFC 5737. */
+const DOCUMENTATION = ["192.0.2.", "198.51.100.", "203.0.113."];
+
+const octets = (address: string): number[] => address.split(".").map(Number);
+const number32 = (address: string): number => octets(address).reduce((sum, octet) => sum * 256 + octet, 0);
+
+/** An IPv4 address of a real place. */
+export const addressSchema = z.ipv4({ error: "wants an IPv4 address" }).refine(
+  (address) => !DOCUMENTATION.some((block) => address.startsWith(block)),
+  { error: "is reserved for documentation (RFC 5737); wants the address of your own host" },
+);
+
+/** An IPv4 network in CIDR form whose host bits are zero. */
+export const networkSchema = z.cidrv4({ error: "wants an IPv4 network such as 10.10.0.0/24" }).refine((cidr) => {
+  const { base, size } = cidrParts(cidr);
+  return base % size === 0;
+}, { error: "has bits set behind its prefix; wants the network's own address, such as 10.10.0.0/24" });
+
+export const portSchema = z.int({ error: "wants a port number" }).min(1, "wants a port from 1 to 65535").max(65535, "wants a port from 1 to 65535");
+
+/** An age recipient: classical or hybrid post-quantum, in bech32 as `age-keygen` prints it. */
+export const recipientSchema = z.string().regex(/^age1(pq1)?[02-9ac-hj-np-z]{58,}$/, "is no age recipient; wants what `age-keygen -y` prints (age1…)");
+
+/** An OpenSSH public key: type and base64, without a comment. */
+export const publicKeySchema = z.string().regex(
+  /^(ssh-ed25519|sk-ssh-ed25519@openssh\.com|ecdsa-sha2-nistp256|ssh-rsa) AAAA[0-9A-Za-z+/]{40,}={0,3}( .*)?$/,
+  "is no OpenSSH public key; wants a line such as `ssh-ed25519 AAAA…` from a .pub file",
+);
+
+/** A path relative to the project, or absolute. */
+export const pathSchema = z.string().min(1, "wants a path relative to the project");
+
+/** First number and size of a network. */
+export function cidrParts(cidr: string): { readonly base: number; readonly size: number; readonly prefixLength: number } {
+  const [address, prefix] = cidr.split("/") as [string, string];
+  return { base: number32(address), size: 2 ** (32 - Number(prefix)), prefixLength: Number(prefix) };
+}
+
+/** Whether a host may have this address in the network: inside, and neither its first nor its last. */
+export function isHostAddress(cidr: string, address: string): boolean {
+  const { base, size } = cidrParts(cidr);
+  const offset = number32(address) - base;
+  return offset > 0 && offset < size - 1;
+}
+
+/** The network's first host address: the node's own end of its tunnels. */
+export function firstHostAddress(cidr: string): string {
+  const first = cidrParts(cidr).base + 1;
+  return [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join(".");
+}

@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { nameSchema, placeSchema } from "./place.js";
+
+const ipv4 = z.ipv4();
+const port = z.int().min(1).max(65535);
+
+/** One line of the firewall policy, as the host and the probes see it. */
+export const policyRuleSchema = z.strictObject({
+  name: nameSchema,
+  protocol: z.enum(["tcp", "udp"]),
+  port,
+  /** `internet`: anyone. `tunnel`: WireGuard peers alone. */
+  from: z.enum(["internet", "tunnel"]),
+});
+export type PolicyRule = z.infer<typeof policyRuleSchema>;
+
+/** Everything the stack hands to Nix and, as /etc/holdfast/settings.json, to the agent. Holds no secret: it goes into the Nix store. */
+export const settingsSchema = z.strictObject({
+  format: z.literal("holdfast-settings/1"),
+  place: placeSchema,
+  /** May log in as root: OpenSSH public key lines. */
+  authorizedKeys: z.array(z.string().startsWith("ssh-").or(z.string().startsWith("sk-"))).min(1),
+  lightning: z.strictObject({
+    alias: z.string().min(1).max(32),
+    /** The node id that the stack names: no other may open. */
+    nodePublicKey: z.string().regex(/^0[23][0-9a-f]{64}$/),
+    p2pPort: port,
+    restPort: port,
+  }),
+  bitcoin: z.strictObject({
+    /** Outbound peers, `address:port`; empty means the network's own discovery. */
+    peers: z.array(z.string()),
+    /** The RPC user that LND and the agent use; its password is in the bundle. */
+    rpcUser: z.string(),
+  }),
+  tunnel: z.strictObject({
+    /** The node's own address inside the tunnel. */
+    address: ipv4,
+    prefixLength: z.int().min(8).max(30),
+    port,
+    publicKey: z.string(),
+    peers: z.array(z.strictObject({ name: nameSchema, address: ipv4, publicKey: z.string() })),
+  }),
+  firewall: z.strictObject({
+    policy: z.array(policyRuleSchema),
+    /** The nftables ruleset made from the policy: one table, `inet holdfast`, replaced as a whole. */
+    ruleset: z.string(),
+  }),
+  backup: z.strictObject({
+    /** As restic writes it, without credentials. */
+    repository: z.string(),
+    user: z.string(),
+    /** PEM of the store's certificate, when it is not signed by a public authority. */
+    certificate: z.string().optional(),
+  }),
+});
+export type Settings = z.infer<typeof settingsSchema>;

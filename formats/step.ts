@@ -1,0 +1,52 @@
+import { z } from "zod";
+
+/** How a step reaches its host. Holds no secret: keys stay in files and agents that OpenSSH opens itself. */
+export const connectionSchema = z.strictObject({
+  user: z.string().min(1),
+  address: z.string().min(1),
+  port: z.int().min(1).max(65535),
+  /** The pinned key as in a `.pub` file: type and base64. */
+  hostKey: z.string(),
+  /** A private key file, relative to the project; OpenSSH's own defaults and agent when absent. */
+  identityFile: z.string().optional(),
+});
+export type Connection = z.infer<typeof connectionSchema>;
+
+/** What the contact step learns of a host. */
+export const contactSchema = z.strictObject({
+  /** The host's own age recipient: bundles are sealed for it. */
+  recipient: z.string().startsWith("age1"),
+  machineId: z.string(),
+});
+export type Contact = z.infer<typeof contactSchema>;
+
+/** What a delivery did. */
+export const deliverySchema = z.strictObject({
+  version: z.int(),
+  /** Names of files whose content, owner or mode changed. */
+  changed: z.array(z.string()),
+  restarted: z.array(z.string()),
+});
+export type Delivery = z.infer<typeof deliverySchema>;
+
+/** How an activation ended, as the host tells it. */
+export const activationSchema = z.strictObject({
+  /** `committed`: the new system is the boot default. `rolled-back`: the previous one runs. `pending`: the watchdog waits for the proof. */
+  state: z.enum(["pending", "committed", "rolled-back"]),
+  toplevel: z.string(),
+  previous: z.string(),
+  /** Why it was rolled back. */
+  reason: z.string().optional(),
+});
+export type Activation = z.infer<typeof activationSchema>;
+
+/** What the agent sees of its own host, for the probes of an activation and for `status`. */
+export const probeSchema = z.strictObject({
+  system: z.string(),
+  failedUnits: z.array(z.string()),
+  /** SHA-256 of the ruleset text that is loaded, from the settings of the running system. */
+  firewallLoaded: z.boolean(),
+  tunnel: z.strictObject({ publicKey: z.string(), port: z.int(), peers: z.int(), lastHandshake: z.int().nullable() }).nullable(),
+  secretsVersion: z.int().nullable(),
+});
+export type Probe = z.infer<typeof probeSchema>;

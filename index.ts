@@ -1,0 +1,16 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Node } from "./components/node.js";
+import { projectFolder } from "./config/project.js";
+import { readStack } from "./config/stack.js";
+
+const stack = readStack(projectFolder(process.cwd()));
+const made = stack.nodes.map((specification) => [specification.name, new Node(specification.name, { specification, stack })] as const);
+
+/** What each node is, for people and scripts. */
+export const nodes = Object.fromEntries(made.map(([name, node]) => [name, node.summary]));
+
+/** Each node's peers: WireGuard configurations by peer's name. Secret. */
+export const peers = pulumi.secret(Object.fromEntries(made.map(([name, node]) => [name, node.peerConfigurations])));
+
+/** Each node's code for a phone wallet. Secret. */
+export const lndconnect = pulumi.secret(Object.fromEntries(made.map(([name, node]) => [name, node.lndconnect])));

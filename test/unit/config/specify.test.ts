@@ -1,0 +1,115 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ConfigurationRefused } from "../../../config/refusal.js";
+import { specify } from "../../../config/specify.js";
+
+const recipient = (letter: string): string => `age1${letter.repeat(58)}`;
+const hostKey = (letter: string): string => `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${letter.repeat(43)}`;
+const identity = {
+  format: "holdfast-identity/1", kind: "lnd-seed", environment: "dev", network: "regtest", node: "alice", nodePublicKey: `02${"ab".repeat(32)}`,
+  recipient: recipient("w"), made: "2026-11-21T00:00:00.000Z", sealed: "-----BEGIN AGE ENCRYPTED FILE-----\n",
+};
+const files: Record<string, string> = { "seed.json": JSON.stringify(identity), "store-password": "secret" };
+
+const valid = () => ({
+  network: "regtest",
+  access: { authorizedKeys: [hostKey("k")] as unknown },
+  recipients: { environment: recipient("e"), recovery: recipient("r"), wallet: recipient("w") } as Record<string, unknown>,
+  nodes: {
+    alice: {
+      host: { commodity: { address: "10.231.9.10", hostKey: hostKey("h") } as Record<string, unknown> },
+      identity: "seed.json",
+      tunnel: { network: "10.10.0.0/24", peers: { phone: { address: "10.10.0.2" } } } as Record<string, unknown>,
+      backup: { repository: "rest:https://10.231.0.1:8000/alice/", user: "alice", passwordFile: "store-password" } as Record<string, unknown>,
+    } as Record<string, unknown>,
+  } as Record<string, Record<string, unknown>>,
+});
+type Input = ReturnType<typeof valid>;
+
+const read = (path: string): string | undefined => files[path];
+const refusal = (change: (input: Input) => void, others: Parameters<typeof specify>[3] = []): string => {
+  const input = valid();
+  change(input);
+  try {
+    specify("dev", input, read, others);
+  } catch (error) {
+    if (error instanceof ConfigurationRefused) return error.message;
+    throw error;
+  }
+  return "accepted";
+};
+
+describe("a stack's configuration", () => {
+  it("becomes a complete specification, with its defaults", () => {
+    const stack = specify("dev", valid(), read, []);
+    expect(stack.nodes[0]).toMatchObject({
+      name: "alice", id: "alice", host: { port: 22, user: "root", generation: 1 }, lightning: { alias: "alice", p2pPort: 9735, restPort: 8080 },
+      tunnel: { address: "10.10.0.1", prefixLength: 24, port: 51820, endpoint: "10.231.9.10:51820", peers: [{ name: "phone", address: "10.10.0.2" }] },
+      sshFrom: "internet",
+    });
+  });
+
+  it("takes values from a file that stands in their place", () => {
+    const input = valid();
+    input.nodes["alice"]!["host"] = { commodity: { file: "host.json" } };
+    const stack = specify("dev", input, (path) => (path === "host.json" ? JSON.stringify({ address: "10.231.9.77", hostKey: hostKey("x"), generation: 3 }) : read(path)), []);
+    expect(stack.nodes[0]!.host).toMatchObject({ address: "10.231.9.77", generation: 3 });
+  });
+
+  const host = (input: Input): Record<string, unknown> => (input.nodes["alice"]!["host"] as { commodity: Record<string, unknown> }).commodity;
+  const tunnel = (input: Input): Record<string, unknown> => input.nodes["alice"]!["tunnel"] as Record<string, unknown>;
+
+  it.each<[string, (input: Input) => void, readonly string[]]>([
+    ["an unknown key", (input) => { input.nodes["alice"]!["tunel"] = {}; }, ["holdfast:nodes.alice.tunel", "found {}", "no setting of ours"]],
+    ["an address that is none", (input) => { host(input)["address"] = "10.231.9"; }, ["holdfast:nodes.alice.host.commodity.address", 'found "10.231.9"', "wants an IPv4 address"]],
+    ["a documentation address", (input) => { host(input)["address"] = "203.0.113.10"; }, ["host.commodity.address", "203.0.113.10", "reserved for documentation"]],
+    ["a port out of range", (input) => { tunnel(input)["port"] = 70000; }, ["holdfast:nodes.alice.tunnel.port", "found 70000", "from 1 to 65535"]],
+    ["a name that is none", (input) => { input.nodes["Alice!"] = input.nodes["alice"]!; }, ["holdfast:nodes.Alice!", "lower-case"]],
+    ["an unknown network", (input) => { input.network = "testnet3"; }, ["holdfast:network", '"testnet3"', "testnet4"]],
+    ["a recipient that was never replaced", (input) => { input.recipients["wallet"] = "age1-REPLACE-ME"; }, ["holdfast:recipients.wallet", "age1-REPLACE-ME", "age-keygen"]],
+    ["a host key that was never replaced", (input) => { host(input)["hostKey"] = "ssh-ed25519 REPLACE-ME"; }, ["host.commodity.hostKey", "REPLACE-ME", "OpenSSH public key"]],
+    ["a recipient used twice", (input) => { input.recipients["recovery"] = recipient("e"); }, ["holdfast:recipients.recovery", "belongs to holdfast:recipients.environment"]],
+    ["a peer outside its tunnel", (input) => { tunnel(input)["peers"] = { phone: { address: "10.11.0.2" } }; }, ["tunnel.peers.phone.address", "10.11.0.2", "inside 10.10.0.0/24"]],
+    ["a peer with the node's address", (input) => { tunnel(input)["peers"] = { phone: { address: "10.10.0.1" } }; }, ["tunnel.peers.phone.address", "taken by the node itself"]],
+    ["two peers with one address", (input) => { tunnel(input)["peers"] = { a: { address: "10.10.0.2" }, b: { address: "10.10.0.2" } }; }, ["tunnel.peers.b.address", "taken by peer a"]],
+    ["a network with host bits", (input) => { tunnel(input)["network"] = "10.10.0.7/24"; }, ["tunnel.network", "10.10.0.7/24", "bits set behind its prefix"]],
+    ["a missing host", (input) => { input.nodes["alice"]!["host"] = {}; }, ["holdfast:nodes.alice.host.commodity", "found nothing", "missing"]],
+    ["a file that is not there", (input) => { input.nodes["alice"]!["host"] = { commodity: { file: "gone.json" } }; }, ["host.commodity.file", "gone.json", "not there"]],
+    ["a seed that is not there", (input) => { input.nodes["alice"]!["identity"] = "gone.json"; }, ["nodes.alice.identity", "holdfast wallet create alice"]],
+    ["no node at all", (input) => { input.nodes = {}; }, ["holdfast:nodes", "at least one node"]],
+    ["mainnet's wallet in clear", (input) => { input.network = "mainnet"; Object.assign(input, { wallet: { identityFile: "x" } }); }, ["holdfast:wallet.identityFile", "mainnet"]],
+  ])("refuses %s, naming the path, what was found and what is wanted", (_, change, words) => {
+    const message = refusal(change);
+    for (const word of words) expect(message).toContain(word);
+    expect(message).toContain("nothing was touched");
+  });
+
+  it("refuses another environment's recipient and names both places", () => {
+    const message = refusal(() => undefined, [{ environment: "testnet", marks: { "holdfast:recipients.wallet": recipient("w") } }]);
+    expect(message).toContain("holdfast:recipients.wallet");
+    expect(message).toContain("environment testnet (its holdfast:recipients.wallet)");
+  });
+
+  it("refuses the seed of another environment, network or node, and one sealed for another wallet", () => {
+    for (const [key, value] of [["environment", "prod"], ["network", "mainnet"], ["node", "bob"], ["recipient", recipient("q")]] as const) {
+      files["other.json"] = JSON.stringify({ ...identity, [key]: value });
+      expect(refusal((input) => { input.nodes["alice"]!["identity"] = "other.json"; })).toContain("holdfast:nodes.alice.identity");
+    }
+  });
+
+  it("names every fault at once", () => {
+    const message = refusal((input) => { host(input)["address"] = "x"; tunnel(input)["port"] = -1; });
+    expect(message).toContain("address");
+    expect(message).toContain("tunnel.port");
+  });
+
+  it("never fails in another way than by refusing, whatever it is given", () => {
+    fc.assert(fc.property(fc.dictionary(fc.constantFrom("network", "nodes", "access", "recipients", "wallet", "system", "x"), fc.jsonValue()), (input) => {
+      try {
+        specify("dev", input, read, []);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ConfigurationRefused);
+      }
+    }), { numRuns: 300 });
+  });
+});
