@@ -1,7 +1,7 @@
 // Bundles the program, its steps, the agent and the command into dist/: 0.2 s, so that each runs from its sources as they are now.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 const project = dirname(fileURLToPath(import.meta.url));
@@ -9,6 +9,14 @@ const project = dirname(fileURLToPath(import.meta.url));
 const stepsOf = (folder) => {
   const steps = join(project, "components", folder, "steps");
   return existsSync(steps) ? readdirSync(steps).map((file) => join(steps, file)) : [];
+};
+
+/** A source that looks for files beside itself finds them from inside a bundle too. */
+const inPlace = {
+  name: "in-place",
+  setup: ({ onLoad }) => onLoad({ filter: /\/rehearsal\/.*\.ts$/ }, ({ path }) => ({
+    contents: readFileSync(path, "utf8").replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)), loader: "ts",
+  })),
 };
 
 /** Each bundle by name: what it is made from, and whether the packages are in it. */
@@ -20,7 +28,7 @@ const bundles = {
     entryPoints: [join(project, "agent", "main.ts")], entryNames: "agent", outExtension: { ".js": ".mjs" },
     banner: { js: 'import { createRequire as holdfastRequire } from "node:module"; const require = holdfastRequire(import.meta.url);' },
   },
-  command: { entryPoints: [join(project, "cli", "main.ts")], entryNames: "holdfast", packages: "external" },
+  command: { entryPoints: [join(project, "cli", "main.ts")], entryNames: "holdfast", packages: "external", plugins: [inPlace] },
 };
 
 /** Builds the named bundles. A file that would not change is left alone; another appears whole. */

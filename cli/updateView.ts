@@ -16,7 +16,7 @@ export function updateView(print: (line: string) => void, now: () => number): (e
     const failed = event.resOpFailedEvent?.metadata;
     if (failed !== undefined) print(`  ${paint("red", "✗")} ${nameOf(failed.urn).padEnd(34)} ${seconds(started.get(failed.urn) ?? begin)}  ${failed.op} failed`);
     const said = event.diagnosticEvent;
-    if (said === undefined || said.ephemeral || said.severity === "debug") return;
+    if (said === undefined || said.ephemeral) return;
     const message = stripped(said.message);
     if (message === "") return;
     const indent = said.severity === "error" ? paint("red", "    ! ") : said.severity === "warning" ? paint("yellow", "    ! ") : "      ";

@@ -26,41 +26,63 @@ export class RemoteFailure extends Error {
 }
 
 /** The name under which a host's key is pinned: whatever its address, port or jump host. */
-const alias = (to: Connection): string => `holdfast-${createHash("sha256").update(to.hostKey).digest("hex").slice(0, 16)}`;
+const alias = (to: Connection): string => `holdfast-${createHash("sha256").update(keyOf(to)).digest("hex").slice(0, 16)}`;
+
+/** Type and key, without a comment. */
+const keyOf = (to: Connection): string => to.hostKey.split(" ").slice(0, 2).join(" ");
+
+/** What proves the host, whatever the user's own configuration says. @see ssh_config(5) */
+const proof = (to: Connection, folder: string): string[] => [
+  "-o", "StrictHostKeyChecking=yes",
+  "-o", `UserKnownHostsFile=${join(folder, alias(to))}`,
+  "-o", "GlobalKnownHostsFile=/dev/null",
+  "-o", `HostKeyAlias=${alias(to)}`,
+  "-o", "UpdateHostKeys=no",
+  "-o", "ConnectTimeout=10",
+  "-o", "ServerAliveInterval=5",
+  "-o", "ServerAliveCountMax=3",
+];
+
+const destination = (to: Connection): string[] => [
+  ...(to.identityFile === undefined ? [] : ["-o", "IdentitiesOnly=yes", "-i", to.identityFile]),
+  "-p", String(to.port),
+  `${to.user}@${to.address}`,
+];
 
 /**
  * OpenSSH's arguments for one command. The user's own configuration stays in force (jump hosts, agents, hardware keys), except for what proves the host.
  *
- * @see ssh_config(5)
+ * @param folder holds the pinned key and the shared connection's socket
  */
 export function sshArguments(to: Connection, folder: string, channel: Channel, command: string): string[] {
   return [
     "-o", "BatchMode=yes",
-    "-o", "StrictHostKeyChecking=yes",
-    "-o", `UserKnownHostsFile=${join(folder, alias(to))}`,
-    "-o", "GlobalKnownHostsFile=/dev/null",
-    "-o", `HostKeyAlias=${alias(to)}`,
-    "-o", "UpdateHostKeys=no",
-    "-o", "ConnectTimeout=10",
-    "-o", "ServerAliveInterval=5",
-    "-o", "ServerAliveCountMax=3",
+    ...proof(to, folder),
     ...(channel === "update"
       ? ["-o", "ControlMaster=auto", "-o", `ControlPath=${join(folder, "%C")}`, "-o", "ControlPersist=20"]
       : ["-o", "ControlMaster=no", "-o", "ControlPath=none"]),
-    ...(to.identityFile === undefined ? [] : ["-o", "IdentitiesOnly=yes", "-i", to.identityFile]),
-    "-p", String(to.port),
-    `${to.user}@${to.address}`,
+    ...destination(to),
     "--", command,
   ];
 }
 
+/** OpenSSH's arguments for a shell of the operator's own, over a connection of its own. */
+export const shellArguments = (to: Connection): string[] => ["-o", "ControlPath=none", ...proof(to, pinned(to)), ...destination(to)];
+
 /** The line that pins a host's key. sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. */
-export const knownHostsLine = (to: Connection): string => `${alias(to)} ${to.hostKey.split(" ").slice(0, 2).join(" ")}\n`;
+export const knownHostsLine = (to: Connection): string => `${alias(to)} ${keyOf(to)}\n`;
 
 /** A folder that is ours alone, short enough for a socket's path. */
 function ownFolder(): string {
   const folder = join(tmpdir(), `holdfast-ssh-${userInfo().uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+/** Writes the host's pinned key where `sshArguments` points. */
+function pinned(to: Connection): string {
+  const folder = ownFolder();
+  writeFileSync(join(folder, alias(to)), knownHostsLine(to), { mode: 0o600 });
   return folder;
 }
 
@@ -78,8 +100,7 @@ export interface RemoteOptions {
  * @throws RemoteFailure on any exit but 0
  */
 export async function runOnHost(to: Connection, command: string, { input = "", deadline, channel = "update" }: RemoteOptions): Promise<string> {
-  const folder = ownFolder();
-  writeFileSync(join(folder, alias(to)), knownHostsLine(to), { mode: 0o600 });
+  const folder = pinned(to);
   const result = await execa("ssh", sshArguments(to, folder, channel, command), { input, timeout: deadline, reject: false, stripFinalNewline: false });
   if (result.failed) throw new RemoteFailure(command, result.timedOut ? undefined : result.exitCode, result.stderr ?? result.shortMessage);
   return result.stdout;

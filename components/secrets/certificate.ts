@@ -1,4 +1,5 @@
 import { createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
+// x509 finds its parts by reflection: this comes before it.
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { z } from "zod";

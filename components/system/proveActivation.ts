@@ -9,6 +9,9 @@ import { knock } from "./knock.js";
 /** Seconds that a new system has to be proven before the host's watchdog takes it back. */
 export const PROOF_SECONDS = 60;
 
+/** In the agent's words, when another activation has not ended. */
+const IN_PROGRESS = "is in progress since";
+
 export interface ActivationRequest {
   readonly connection: Connection;
   readonly toplevel: string;
@@ -30,35 +33,38 @@ export async function proveActivation(request: ActivationRequest): Promise<Activ
 
   const fault = await faultOf(request);
   if (fault === undefined) {
-    const end = await ask(connection, "commit", { toplevel }).catch((error: Error) => afterLostConnection(connection, toplevel, error.message));
+    const end = await ask(connection, "commit", { toplevel }).catch((error: Error) => afterLostConnection(connection, error.message));
     if (end.state === "committed") return end;
     throw rolledBack(end);
   }
   tell(`the new system failed its proof (${fault}); taking it back`);
-  const end = await ask(connection, "rollback", { toplevel, reason: fault }).catch((error: Error) => afterLostConnection(connection, toplevel, `${fault}; ${error.message}`));
+  const end = await ask(connection, "rollback", { toplevel, reason: fault }).catch((error: Error) => afterLostConnection(connection, `${fault}; ${error.message}`));
   throw rolledBack({ ...end, reason: end.reason ?? fault });
 }
 
-/** Starts the activation. When the connection breaks, asks the host over a new one what became of it. */
+/** Starts the activation, after the one of a deployer that died if there is one. When the connection breaks, asks the host over a new one what became of it. */
 async function begin(connection: Connection, toplevel: string): Promise<Activation> {
   try {
     return await ask(connection, "activate", { toplevel, deadline: PROOF_SECONDS });
   } catch (error) {
-    if (!(error instanceof RemoteFailure) || !error.connectionLost) throw error;
-    tell("the connection broke during activation; asking the host over a new one");
-    return whatBecame(connection, toplevel, error.message);
+    if (!(error instanceof RemoteFailure)) throw error;
+    if (error.connectionLost) {
+      tell("the connection broke during activation; asking the host over a new one");
+      return whatBecame(connection, error.message);
+    }
+    if (!error.stderr.includes(IN_PROGRESS)) throw error;
+    tell("the host still has an activation that nobody proved; waiting until its watchdog has ended it");
+    await afterLostConnection(connection, error.message);
+    return ask(connection, "activate", { toplevel, deadline: PROOF_SECONDS });
   }
 }
 
 /** What the host says once it answers again, at the latest some time after its watchdog's deadline. */
-async function whatBecame(connection: Connection, toplevel: string, fault: string): Promise<Activation> {
+async function whatBecame(connection: Connection, fault: string): Promise<Activation> {
   const end = Date.now() + (PROOF_SECONDS + 60) * 1000;
   for (;;) {
     const report = await ask(connection, "activation-report", {}, 15_000).catch((error: Error) => error);
-    if (!(report instanceof Error)) {
-      if (report.toplevel === toplevel || report.state !== "pending") return report;
-      throw new Error(`The host is activating ${report.toplevel}, another system than ours. Wait until that is over, then run this again.`);
-    }
+    if (!(report instanceof Error)) return report;
     if (Date.now() > end) {
       throw new Error(`The outcome is unknown: ${fault}; and the host did not answer again (${report.message}). Its watchdog takes an unproven system back by itself. `
         + "Reach its console, or run this again when it answers.");
@@ -68,10 +74,10 @@ async function whatBecame(connection: Connection, toplevel: string, fault: strin
 }
 
 /** Waits until the host has decided for itself: its watchdog ends every unproven activation. */
-async function afterLostConnection(connection: Connection, toplevel: string, fault: string): Promise<Activation> {
+async function afterLostConnection(connection: Connection, fault: string): Promise<Activation> {
   const end = Date.now() + (PROOF_SECONDS + 60) * 1000;
   for (;;) {
-    const report = await whatBecame(connection, toplevel, fault);
+    const report = await whatBecame(connection, fault);
     if (report.state !== "pending") return { ...report, reason: report.reason ?? fault };
     if (Date.now() > end) throw new Error(`The activation is still pending after its deadline: ${fault}. Look at the unit holdfast-watchdog on the host.`);
     await pause(2000);

@@ -1,0 +1,174 @@
+import { randomUUID } from "node:crypto";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import type { Activation } from "../../formats/step.js";
+import { parseFormat } from "../../formats/versioned.js";
+import { withLock } from "../secrets/lock.js";
+import { thisHost, type Site } from "../secrets/site.js";
+import { awaitOutcome, finishCommit, rollBack, settle } from "./decisions.js";
+import { answerOf, decide, findRecord, isUndecided, writeRecord, type Trial } from "./record.js";
+import { activationUnit, armWatchdog, explainExit, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
+import { bootSystem, currentSystem, requireSystem, toplevelSchema } from "./systems.js";
+
+const activateSchema = z.strictObject({
+  toplevel: toplevelSchema,
+  /** Seconds from now in which the activation must be committed. */
+  deadline: z.int().min(5).max(3600),
+  /** What to go back to on a host that never had a system of ours. */
+  base: toplevelSchema.optional(),
+});
+const commitSchema = z.strictObject({ toplevel: toplevelSchema });
+const rollbackSchema = z.strictObject({ toplevel: toplevelSchema, reason: z.string().min(1) });
+
+/**
+ * Runs a system on trial: until it is committed, a watchdog stands ready to bring the previous one back.
+ *
+ * @param input JSON: `{ toplevel, deadline, base? }`
+ * @returns `pending` when it runs, `rolled-back` with the reason when it does not, `committed` when it ran and booted before: nothing is done then
+ * @throws Busy when another activation is at work; when a rollback failed
+ */
+export async function activate(input: string, site: Site = thisHost): Promise<Activation> {
+  const { toplevel, deadline, base } = parseFormat(activateSchema, "what activate was asked", input);
+  return withLock(activationLock(site), { purpose: `the activation of ${toplevel}`, wait: 0 }, async () => {
+    const last = await settle(site);
+    const [current, boot] = await Promise.all([currentSystem(site), bootSystem(site)]);
+    if (current === toplevel && boot === toplevel) return alreadyThere(site, toplevel, last);
+    await requireSystem(site, toplevel);
+    const record = await begin(site, { toplevel, deadline, previous: previousSystem(toplevel, { last, current, boot, base }) });
+    const exitCode = await switchTo(site, { toplevel, action: "test", unit: activationUnit, deadline: deadline * 1000 + 30_000 });
+    if (exitCode !== 0) return ended(site, await rollBack(site, record, await explainExit(site, toplevel, exitCode)));
+    const found = await findRecord(site);
+    return found && !found.decision && found.record.id === record.id && isUndecided(found.record) ? answerOf(record) : answerOf(await awaitOutcome(site, record));
+  });
+}
+
+/**
+ * Makes the system on trial the one that boots.
+ *
+ * @param input JSON: `{ toplevel }`
+ * @returns `committed`, also when it was before; `rolled-back` when the watchdog or a restart of the host came first
+ */
+export async function commit(input: string, site: Site = thisHost): Promise<Activation> {
+  const { toplevel } = parseFormat(commitSchema, "what commit was asked", input);
+  return withLock(activationLock(site), { purpose: `the commit of ${toplevel}`, wait: 30_000 }, async () => {
+    const found = await findRecord(site);
+    if (found?.record.toplevel !== toplevel) return withoutRecord(site, toplevel);
+    if (found.decision === "committing") return opened(site, await finishCommit(site, found.record));
+    if (found.record.state === "committed") return opened(site, answerOf(found.record));
+    if (found.decision || !isUndecided(found.record)) return answerOf(await awaitOutcome(site, found.record));
+    const current = await currentSystem(site);
+    if (current !== toplevel) throw new Error(`${toplevel} is on trial, and ${current ?? "no system"} is current: it is not committed. The watchdog will roll back at ${found.record.ends}.`);
+    if (!(await decide(site, found.record, "committing"))) return answerOf(await awaitOutcome(site, found.record));
+    return opened(site, await finishCommit(site, found.record));
+  });
+}
+
+/**
+ * Ends a trial at once, or tries a failed rollback again.
+ *
+ * @param input JSON: `{ toplevel, reason }`
+ * @throws when that system is not on trial, or when the rollback fails
+ */
+export async function rollback(input: string, site: Site = thisHost): Promise<Activation> {
+  const { toplevel, reason } = parseFormat(rollbackSchema, "what rollback was asked", input);
+  return withLock(activationLock(site), { purpose: `the rollback of ${toplevel}`, wait: 60_000 }, async () => {
+    const found = await findRecord(site);
+    if (found?.record.toplevel !== toplevel) throw new Error(`${toplevel} is not on trial on this host, so there is nothing to roll back.`);
+    if (found.record.state === "committed") throw new Error(`${toplevel} is committed. To go back, push the previous system: ${found.record.previous}.`);
+    if (found.decision) return ended(site, answerOf((await settle(site))!));
+    const { reason: failure, ...again } = found.record;
+    if (found.record.state === "pending" && failure !== undefined) await writeRecord(site, again);
+    return ended(site, await rollBack(site, again, reason));
+  });
+}
+
+/** The unit that `activate` arms: waits for the end of the trial, then rolls back what nobody committed. */
+export async function watchdog(_input: string, site: Site = thisHost): Promise<Activation | undefined> {
+  const found = await findRecord(site);
+  if (found === undefined) return undefined;
+  const { record } = found;
+  for (let left = record.endsMonotonic - site.monotonic(); left > 0; left = record.endsMonotonic - site.monotonic()) {
+    await site.sleep(Math.min(left, 1000));
+    const now = await findRecord(site);
+    if (now?.record.id !== record.id || (!now.decision && !isUndecided(now.record))) return undefined;
+  }
+  const now = await findRecord(site);
+  if (now?.record.id !== record.id || now.decision === undefined) return rollBack(site, record, `nobody committed ${record.toplevel} before ${record.ends}`);
+  await withLock(activationLock(site), { purpose: `the end of the activation of ${record.toplevel}`, wait: 600_000 }, () => settle(site));
+  return answerOf((await findRecord(site))!.record);
+}
+
+/**
+ * How the last activation went. After a reboot: the system that boots.
+ *
+ * @throws on a host that never had a system
+ */
+export async function activationReport(_input: string, site: Site = thisHost): Promise<Activation> {
+  const found = await findRecord(site);
+  if (found) return answerOf(found.record);
+  const boot = await bootSystem(site);
+  if (boot === undefined) throw new Error("this host has no system of ours yet: nothing was ever activated here.");
+  return { state: "committed", toplevel: boot, previous: boot };
+}
+
+/** Records the trial and arms its watchdog, before anything is switched. */
+async function begin(site: Site, { toplevel, previous, deadline }: { toplevel: string; previous: string; deadline: number }): Promise<Trial> {
+  await stopUnit(site, watchdogUnit);
+  const record: Trial = {
+    format: "holdfast-activation/1",
+    id: randomUUID(),
+    state: "pending",
+    toplevel,
+    previous,
+    ends: new Date(site.now() + deadline * 1000).toISOString(),
+    endsMonotonic: site.monotonic() + deadline * 1000,
+  };
+  await writeRecord(site, record);
+  try {
+    await armWatchdog(site, toplevel, previous);
+  } catch (error) {
+    await site.disk.remove(site.layout.activation);
+    throw new Error(`nothing was activated, because no watchdog could be armed: ${(error as Error).message}`, { cause: error });
+  }
+  return record;
+}
+
+/** What runs, unless its own rollback failed: that is nothing to go back to. */
+function previousSystem(toplevel: string, of: { last: Trial | undefined; current: string | undefined; boot: string | undefined; base: string | undefined }): string {
+  const stuck = of.last?.state === "pending" && of.last.toplevel === of.current ? of.last.previous : undefined;
+  const previous = [stuck, of.current, of.boot, of.base].find((system) => system !== undefined && system !== toplevel);
+  if (previous === undefined) throw new Error(`this host has no system but ${toplevel} to go back to if it fails, and no base was given. Give a base.`);
+  return previous;
+}
+
+async function alreadyThere(site: Site, toplevel: string, last: Trial | undefined): Promise<Activation> {
+  if (last?.state === "committed" && last.toplevel === toplevel) return answerOf(last);
+  const answer: Activation = { state: "committed", toplevel, previous: toplevel };
+  const now = { ends: new Date(site.now()).toISOString(), endsMonotonic: site.monotonic() };
+  await writeRecord(site, { ...answer, ...now, format: "holdfast-activation/1", id: randomUUID() });
+  return answer;
+}
+
+/** Without a record of this system: the host was restarted since, or had another activation. */
+async function withoutRecord(site: Site, toplevel: string): Promise<Activation> {
+  const [current, boot] = await Promise.all([currentSystem(site), bootSystem(site)]);
+  if (boot === toplevel && current === toplevel) return { state: "committed", toplevel, previous: toplevel };
+  if (boot === undefined && current === undefined) throw new Error(`${toplevel} is not on trial on this host, and no system is. Activate it first.`);
+  return { state: "rolled-back", toplevel, previous: current ?? boot!, reason: `the host restarted or had another activation before the commit; ${current ?? boot} runs` };
+}
+
+async function ended(site: Site, answer: Activation): Promise<Activation> {
+  await stopUnit(site, watchdogUnit);
+  return answer;
+}
+
+/** After a commit: daemons that hold an identity change their version now, and the gate alone knows when. */
+async function opened(site: Site, answer: Activation): Promise<Activation> {
+  await stopUnit(site, watchdogUnit);
+  await site.run(["systemctl", "start", "--no-block", "--", "holdfast-gate.service"], { deadline: 30_000 });
+  return answer;
+}
+
+function activationLock(site: Site): string {
+  return join(dirname(site.layout.activation), "activation.lock");
+}

@@ -1,0 +1,58 @@
+import { settingsSchema } from "../../formats/settings.js";
+import type { Probe } from "../../formats/step.js";
+import { parseFormat } from "../../formats/versioned.js";
+import { ProgramFailure } from "../run.js";
+import { readInstalled } from "../secrets/installed.js";
+import { thisHost, type Site } from "../secrets/site.js";
+import { failedUnits } from "./systemd.js";
+import { currentSystem } from "./systems.js";
+
+/** The node's WireGuard interface, on both systems. */
+const tunnelInterface = "wg-node";
+
+/** What the agent sees of its host. Something that is missing is an answer here, never an error. */
+export async function probe(_input: string, site: Site = thisHost): Promise<Probe> {
+  const [system, failed, firewallLoaded, tunnel, installed] = await Promise.all([
+    currentSystem(site),
+    failedUnits(site),
+    isFirewallLoaded(site),
+    tunnelState(site),
+    readInstalled(site),
+  ]);
+  return { system: system ?? "none", failedUnits: failed, firewallLoaded, tunnel, secretsVersion: installed?.version ?? null };
+}
+
+/** The comment on the policy's own table, in a ruleset of ours or in what `nft list` prints. It holds the policy's hash. */
+export function policyMark(ruleset: string): string | undefined {
+  return /^\s*table inet holdfast \{\s*(?:#[^\n]*\n\s*)*comment "([^"]+)"/m.exec(ruleset)?.[1];
+}
+
+/** One peer on a line after the interface's own, fields separated by tabs: wg(8), `show … dump`. Private and preshared keys are passed over. */
+export function parseTunnel(dump: string): Probe["tunnel"] {
+  const [own, ...peers] = dump.trim().split("\n").map((line) => line.split("\t"));
+  const handshakes = peers.map((fields) => Number(fields[4])).filter((seconds) => seconds > 0);
+  return { publicKey: own![1]!, port: Number(own![2]), peers: peers.length, lastHandshake: handshakes.length > 0 ? Math.max(...handshakes) : null };
+}
+
+async function isFirewallLoaded(site: Site): Promise<boolean> {
+  const text = await site.disk.readText(site.layout.settings);
+  const wanted = text === undefined ? undefined : policyMark(parseFormat(settingsSchema, site.layout.settings, text).firewall.ruleset);
+  if (wanted === undefined) return false;
+  const loaded = await unlessMissing(() => site.run(["nft", "list", "table", "inet", "holdfast"], { deadline: 30_000 }));
+  return loaded !== undefined && policyMark(loaded) === wanted;
+}
+
+async function tunnelState(site: Site): Promise<Probe["tunnel"]> {
+  const dump = await unlessMissing(() => site.run(["wg", "show", tunnelInterface, "dump"], { deadline: 30_000 }));
+  return dump === undefined ? null : parseTunnel(dump);
+}
+
+/** A table or interface that is not there makes its program fail. */
+async function unlessMissing(ask: () => Promise<string>): Promise<string | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof ProgramFailure) return undefined;
+    throw error;
+  }
+}

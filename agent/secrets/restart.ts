@@ -1,0 +1,38 @@
+import { z } from "zod";
+import { parseFormat, printFormat } from "../../formats/versioned.js";
+import type { Site } from "./site.js";
+
+const pendingSchema = z.strictObject({ format: z.literal("holdfast-pending-restarts/1"), units: z.array(z.string()) });
+
+/** The longest that a daemon may take to stop and come up again. */
+const restartDeadline = 600_000;
+
+/** Notes units before the swap whose files it changes, so that they are restarted even when nobody survives it. */
+export async function noteRestarts(site: Site, units: readonly string[]): Promise<void> {
+  if (units.length === 0) return;
+  const all = [...new Set([...(await noted(site)), ...units])].sort();
+  await site.disk.writeWhole(site.layout.pendingRestarts, printFormat(pendingSchema, { format: "holdfast-pending-restarts/1", units: all }), 0o600);
+}
+
+/**
+ * Restarts the noted units that run, all in one command; those that do not run stay as they are.
+ *
+ * @param how `wait` until they are up again, or only `queue` the jobs: what boots must not wait for itself
+ * @throws when one of them does not come up; the note stays then
+ */
+export async function restartNoted(site: Site, how: "wait" | "queue"): Promise<string[]> {
+  const units = await noted(site);
+  if (units.length === 0) return [];
+  try {
+    await site.run(["systemctl", "try-restart", ...(how === "queue" ? ["--no-block"] : []), "--", ...units], { deadline: restartDeadline });
+  } catch (error) {
+    throw new Error(`the new secrets are installed, and their consumers did not all restart with them (see "journalctl -u" of the unit): ${(error as Error).message}`, { cause: error });
+  }
+  await site.disk.remove(site.layout.pendingRestarts);
+  return units;
+}
+
+async function noted(site: Site): Promise<string[]> {
+  const text = await site.disk.readText(site.layout.pendingRestarts);
+  return text === undefined ? [] : parseFormat(pendingSchema, site.layout.pendingRestarts, text).units;
+}

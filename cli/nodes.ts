@@ -1,0 +1,73 @@
+import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import { askAgent } from "../components/host/agent.js";
+import { knock, type Answer } from "../components/system/knock.js";
+import { policyOf } from "../components/network/policy.js";
+import { filesOf } from "../config/project.js";
+import { specify } from "../config/specify.js";
+import type { NodeSpecification, StackSpecification } from "../config/specification.js";
+import { gateReportSchema, type GateReport } from "../formats/gate.js";
+import { activationSchema, probeSchema, type Activation, type Connection, type Probe } from "../formats/step.js";
+import { stackKeys } from "./prepare.js";
+import type { Places } from "./places.js";
+
+/** A port as somebody outside sees it, beside what the policy wants. */
+export interface SeenPort {
+  readonly port: number;
+  readonly name: string;
+  readonly wanted: "open" | "closed";
+  readonly answer: Answer;
+}
+
+/** How a node is, seen from the operator's side. */
+export interface NodeStatus {
+  readonly name: string;
+  readonly address: string;
+  readonly generation: number;
+  readonly nodePublicKey: string;
+  /** What went wrong when the host could not be asked. */
+  readonly unreachable?: string;
+  readonly gate?: GateReport;
+  readonly system?: Activation;
+  readonly probe?: Probe;
+  readonly ports: readonly SeenPort[];
+}
+
+/** The specification behind a stack file, without asking Pulumi. */
+export const specification = (places: Places): StackSpecification => specify(places.environment, stackKeys(places), filesOf(places.project), []);
+
+export function connectionOf(stack: StackSpecification, node: NodeSpecification): Connection {
+  const { generation: _, ...where } = node.host;
+  return { ...where, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }) };
+}
+
+/** Asks a node's agent and knocks at its ports from here. Never throws for a host that is away: that is a status too. */
+export async function statusOf(stack: StackSpecification, node: NodeSpecification): Promise<NodeStatus> {
+  const connection = connectionOf(stack, node);
+  const base = { name: node.name, address: node.host.address, generation: node.host.generation, nodePublicKey: node.identity.nodePublicKey };
+  const ports = await seenPorts(node);
+  try {
+    const gate = await askAgent(connection, "gate-report", {}, gateReportSchema, { deadline: 20_000 });
+    const system = await askAgent(connection, "activation-report", {}, activationSchema, { deadline: 20_000 });
+    const probe = await askAgent(connection, "probe", {}, probeSchema, { deadline: 20_000 });
+    return { ...base, ports, gate, system, probe };
+  } catch (error) {
+    return { ...base, ports, unreachable: (error as Error).message };
+  }
+}
+
+/** Ports that belong to services of a node and must never answer from outside. */
+const LOCAL: readonly (readonly [number, string])[] = [[10009, "lnd-grpc"], [18334, "btcd-rpc"], [8332, "bitcoind-rpc"]];
+
+async function seenPorts(node: NodeSpecification): Promise<SeenPort[]> {
+  const wanted = policyOf(node).filter((rule) => rule.protocol === "tcp")
+    .map(({ port, name, from }) => ({ port, name, wanted: from === "internet" ? "open" as const : "closed" as const }));
+  const all = [...wanted, ...LOCAL.map(([port, name]) => ({ port, name, wanted: "closed" as const }))];
+  return Promise.all(all.map(async (one) => ({ ...one, answer: await knock(node.host.address, one.port, 1000) })));
+}
+
+/** What a stack's outputs hold for peers, in clear. Handle with care. */
+export async function secretOutputs(stack: Stack): Promise<{ readonly peers: Record<string, Record<string, string>>; readonly lndconnect: Record<string, string> }> {
+  const outputs = await stack.outputs();
+  if (outputs["peers"] === undefined || outputs["lndconnect"] === undefined) throw new Error("The stack has no outputs yet. Raise its nodes first: holdfast up.");
+  return { peers: outputs["peers"].value as Record<string, Record<string, string>>, lndconnect: outputs["lndconnect"].value as Record<string, string> };
+}

@@ -1,0 +1,31 @@
+import type { NodeStatus, SeenPort } from "./nodes.js";
+import { table } from "./table.js";
+import { paint } from "./updateView.js";
+
+/** What a person wants to see of a node at one glance. */
+export function summary(node: NodeStatus, peers: readonly string[], now: Date): string {
+  const rows: string[][] = [
+    ["node id", paint("bold", node.gate?.nodePublicKey ?? node.nodePublicKey)],
+    ["address", `${node.address} (host generation ${node.generation})`],
+  ];
+  if (node.unreachable !== undefined) rows.push(["host", paint("red", node.unreachable)]);
+  if (node.gate !== undefined) rows.push(["gate", node.gate.state === "open" ? paint("green", `open (${node.gate.decision ?? "unknown"})`) : paint("red", `${node.gate.state}: ${node.gate.reason ?? node.gate.phase}`)]);
+  if (node.gate?.remedy !== undefined) rows.push(["remedy", node.gate.remedy]);
+  if (node.system !== undefined) rows.push(["system", `${node.system.state} ${node.system.toplevel}`]);
+  if (node.probe !== undefined) rows.push(["tunnel", tunnelText(node.probe.tunnel, now)], ["failed units", node.probe.failedUnits.join(", ") || "none"]);
+  rows.push(["from outside", node.ports.map(portText).join(", ")]);
+  if (peers.length > 0) rows.push(["peers", peers.map((peer) => `holdfast wg show ${peer}`).join("; ")]);
+  return `${paint("bold", node.name)}\n${table(rows.map(([key, value]) => [`  ${key}`, value!]))}`;
+}
+
+function tunnelText(tunnel: NonNullable<NodeStatus["probe"]>["tunnel"], now: Date): string {
+  if (tunnel === null) return paint("red", "down");
+  const seen = tunnel.lastHandshake === null ? "nobody has connected yet" : `last handshake ${Math.round(now.getTime() / 1000 - tunnel.lastHandshake)} s ago`;
+  return `up on UDP ${tunnel.port}, ${tunnel.peers} peers, ${seen}`;
+}
+
+/** A port's answer, and whether that is as it should be. */
+function portText({ port, name, wanted, answer }: SeenPort): string {
+  const text = `${port} ${name} ${answer === "silent" ? "closed" : answer}`;
+  return (wanted === "closed") === (answer === "silent") ? text : paint("red", `${text} (wanted ${wanted})`);
+}

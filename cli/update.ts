@@ -1,0 +1,64 @@
+import { ConcurrentUpdateError, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { statusOf, specification } from "./nodes.js";
+import { prepare, type Agreement } from "./prepare.js";
+import type { Places } from "./places.js";
+import { openStack } from "./session.js";
+import { summary } from "./summary.js";
+import { updateView } from "./updateView.js";
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+/** Makes the machines first when they are made here, then runs the update, then shows each node. */
+export async function up(places: Places, agreement: Agreement, form: "text" | "json"): Promise<void> {
+  const begin = Date.now();
+  const say = form === "json" ? (line: string) => void process.stderr.write(`${line}\n`) : print;
+  await prepare(places, agreement);
+  const stack = await openStack(places, say);
+  say(`pulumi up, stack ${places.environment}`);
+  const result = await explained(() => stack.up({ onEvent: updateView(say, Date.now), suppressProgress: true, suppressOutputs: true }));
+  const changes = result.summary.resourceChanges ?? {};
+  const specified = specification(places);
+  const statuses = await Promise.all(specified.nodes.map((node) => statusOf(specified, node)));
+  if (form === "json") return print(JSON.stringify({ environment: places.environment, changes, nodes: statuses }));
+  print("");
+  specified.nodes.forEach((node, index) => print(`${summary(statuses[index]!, node.tunnel.peers.map((peer) => peer.name), new Date())}\n`));
+  print(`${changeText(changes)}, ${((Date.now() - begin) / 1000).toFixed(0)} s in all.`);
+}
+
+/** Shows what an update would do, and touches nothing. */
+export async function preview(places: Places, form: "text" | "json"): Promise<void> {
+  const stack = await openStack(places, (line) => void process.stderr.write(`${line}\n`));
+  const view = updateView(print, Date.now);
+  const result = await explained(() => stack.preview({ ...(form === "text" && { onEvent: view }), suppressProgress: true }));
+  print(form === "json" ? JSON.stringify(result.changeSummary) : changeText(result.changeSummary));
+}
+
+/** Runs an update, and turns Pulumi's long error into the words that matter. */
+export async function explained<T>(update: () => Promise<T>): Promise<T> {
+  try {
+    return await update();
+  } catch (error) {
+    if (error instanceof ConcurrentUpdateError) {
+      throw new Error("Another update of this stack runs, or died on another machine. Wait for it; if it is dead, `pulumi cancel` clears its lock.");
+    }
+    const text = (error as Error).message;
+    const program = /^ *(?:error: )?Running program .*? failed with an unhandled exception:\n([\s\S]*?)(?:\n *at |\n\n)/m.exec(text)?.[1];
+    throw new Error(program ?? "The update failed; what went wrong stands above. Correct it and run the same command again: it goes on from where it stopped.");
+  }
+}
+
+/** Destroys a stack's resources, protected ones too: the caller has the operator's word. */
+export async function destroyStack(stack: Stack): Promise<void> {
+  const state = await stack.exportStack();
+  const deployment = state.deployment as { readonly resources?: readonly { protect?: boolean }[] };
+  for (const resource of deployment.resources ?? []) delete resource.protect;
+  await stack.importStack(state);
+  await explained(() => stack.destroy({ onEvent: updateView(print, Date.now), suppressProgress: true }));
+}
+
+const VERBS: readonly (readonly [string, string])[] = [["create", "created"], ["update", "updated"], ["replace", "replaced"], ["delete", "deleted"], ["same", "unchanged"]];
+
+function changeText(changes: Readonly<Record<string, number>>): string {
+  const parts = VERBS.flatMap(([operation, word]) => (changes[operation] ? [`${changes[operation]} ${word}`] : []));
+  return `Resources: ${parts.join(", ") || "none"}`;
+}

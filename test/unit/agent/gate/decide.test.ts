@@ -1,0 +1,118 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decide, type Decision, type Facts } from "../../../../agent/gate/decide.js";
+import { phases, type Journal } from "../../../../agent/gate/journal.js";
+import type { Manifest } from "../../../../formats/manifest.js";
+import type { Place } from "../../../../formats/place.js";
+
+const ours = `02${"a".repeat(64)}`;
+const foreign = `03${"b".repeat(64)}`;
+const place: Place = { environment: "dev", network: "regtest", node: "alice", generation: 2 };
+const manifest = (change: Partial<Manifest> = {}, id = ours): Manifest => ({
+  format: "holdfast-manifest/1", ...place, generation: 1, sequence: 7, written: "2026-01-02T03:04:05Z",
+  lightning: { nodePublicKey: id, confirmedBalance: 5, addresses: { external: 3, internal: 1 }, channels: 1, blockHeight: 100 }, ...change,
+});
+const journal = (change: Partial<Journal> = {}): Journal => ({
+  format: "holdfast-gate-journal/1", place, nodePublicKey: ours, decision: "restore", phase: "opened", recoveryWindow: 100, written: "2026-01-02T03:04:05Z", ...change,
+});
+const emptyDisk: Facts["disk"] = { wallet: "absent", journal: undefined, sequence: undefined };
+const openedDisk: Facts["disk"] = { wallet: "there", journal: journal(), sequence: 7 };
+const facts = (change: Partial<Facts> = {}): Facts => ({
+  place, nodePublicKey: ours, disk: emptyDisk, store: { state: "empty" }, admission: { state: "there", nodePublicKey: ours }, running: undefined, ...change,
+});
+const unreachable = { state: "unreachable", why: "connection refused" } as const;
+const held = (change: Partial<Manifest> = {}, id = ours) => ({ state: "manifest", manifest: manifest(change, id) }) as const;
+
+const table: readonly (readonly [string, Partial<Facts>, Partial<Decision> | RegExp])[] = [
+  ["makes a first wallet when disk and store are empty", {}, { kind: "fresh" }],
+  ["restores when the disk is empty and the store knows the node", { store: held() }, { kind: "restore" }],
+  ["waits for the one-use bundle of a first wallet", { admission: { state: "absent" } }, { kind: "waiting-for-identity", then: "fresh" }],
+  ["waits for the one-use bundle of a restore", { admission: { state: "absent" }, store: held() }, { kind: "waiting-for-identity", then: "restore" }],
+  ["adopts a disk that is as new as the store", { disk: openedDisk, store: held() }, { kind: "adopt" }],
+  ["adopts a disk that is ahead of the store", { disk: { ...openedDisk, sequence: 9 }, store: held() }, { kind: "adopt" }],
+  ["keeps a running node open while the store is away", { disk: openedDisk, store: unreachable, running: ours }, { kind: "adopt" }],
+  ["begins again where no wallet had been finished", { disk: { ...openedDisk, journal: journal({ phase: "creating", decision: "fresh" }) } }, { kind: "fresh" }],
+  ["begins again under a corrected identity where no wallet had been finished", { disk: { ...openedDisk, journal: journal({ phase: "creating", nodePublicKey: foreign }) }, store: held() }, { kind: "restore" }],
+  ["goes on with a restore", { disk: { ...openedDisk, journal: journal({ phase: "importing" }) }, store: held(), admission: { state: "absent" } }, { kind: "restore", resume: "importing" }],
+  ["goes on with a first wallet", { disk: { ...openedDisk, sequence: undefined, journal: journal({ phase: "sending", decision: "fresh" }) } }, { kind: "fresh", resume: "sending" }],
+  ["goes on with a first wallet whose manifest had arrived", { disk: { ...openedDisk, journal: journal({ phase: "sending", decision: "fresh" }) }, store: held() }, { kind: "fresh", resume: "sending" }],
+
+  ["does not take an unreachable store for an empty one", { store: unreachable }, /does not answer \(connection refused\)/],
+  ["does not take a locked store for an empty one", { store: { state: "wrong-password", why: "exit 12" } }, /does not open with this node's backup password/],
+  ["does not take an unreadable manifest for none", { store: { state: "unreadable", why: "not JSON" } }, /no manifest that can be read/],
+  ["refuses a manifest of another node id", { store: held({}, foreign) }, new RegExp(`${foreign}, and the settings name ${ours}`)],
+  ["refuses a manifest of another environment", { store: held({ environment: "prod" }) }, /environment prod, and this host is environment dev/],
+  ["refuses a manifest of another network", { store: held({ network: "mainnet" }) }, /network mainnet/],
+  ["refuses a manifest of another node", { store: held({ node: "bob" }) }, /node bob/],
+  ["refuses a manifest of a newer host, without a wallet", { store: held({ generation: 3 }) }, /a newer host has taken over/],
+  ["refuses a manifest of a newer host, with a wallet", { disk: openedDisk, store: held({ generation: 3 }), running: ours }, /a newer host has taken over/],
+  ["refuses a disk that is older than the store", { disk: { ...openedDisk, sequence: 6 }, store: held() }, /older than the backup/],
+  ["refuses a disk that has lost its count", { disk: { ...openedDisk, sequence: undefined }, store: held() }, /last wrote none/],
+  ["refuses a restarted disk while the store is away", { disk: openedDisk, store: unreachable }, /whether this disk is the newest/],
+  ["refuses a restarted disk whose store was emptied", { disk: openedDisk }, /holds no backup of it/],
+  ["refuses a wallet that no gate has made", { disk: { ...openedDisk, journal: undefined }, store: held() }, /no gate has made/],
+  ["refuses an opened disk whose wallet is gone", { disk: { ...openedDisk, wallet: "absent" }, store: held() }, /its wallet is gone/],
+  ["refuses a disk of another node id", { disk: { ...openedDisk, journal: journal({ nodePublicKey: foreign }) }, store: held() }, /wallet on this disk is of node/],
+  ["refuses a disk of another node", { disk: { ...openedDisk, journal: journal({ place: { ...place, node: "bob" } }) }, store: held() }, /disk belongs to node bob/],
+  ["refuses a disk that a newer host has used", { disk: { ...openedDisk, journal: journal({ place: { ...place, generation: 3 } }) }, store: held() }, /last used by generation 3/],
+  ["refuses an lnd that answers as somebody else", { disk: openedDisk, store: held(), running: foreign }, /answers as node/],
+  ["refuses a one-use bundle with another seed", { admission: { state: "there", nodePublicKey: foreign } }, /holds the seed of node/],
+  ["refuses a one-use bundle that it cannot open", { admission: { state: "refused", why: "It is not sealed for this host." } }, /not sealed for this host/],
+  ["refuses to go on with a restore whose backup is gone", { disk: { ...openedDisk, journal: journal({ phase: "recovering" }) } }, /holds no backup of this node/],
+  ["refuses to go on with a first wallet when another host wrote", { disk: { ...openedDisk, sequence: undefined, journal: journal({ phase: "sending", decision: "fresh" }) }, store: held() }, /another host has written/],
+];
+
+describe("decide", () => {
+  it.each(table)("%s", (_name, change, wanted) => {
+    const decision = decide(facts(change));
+    if (!(wanted instanceof RegExp)) return expect(decision).toMatchObject(wanted);
+    expect(decision).toMatchObject({ kind: "stop", reason: expect.stringMatching(wanted) });
+    expect(decision.kind === "stop" && decision.remedy.length).toBeGreaterThan(30);
+  });
+
+  const id = fc.constantFrom(ours, foreign);
+  const anyPlace = fc.record({ environment: fc.constantFrom("dev", "prod"), network: fc.constantFrom("regtest" as const, "mainnet" as const), node: fc.constantFrom("alice", "bob"), generation: fc.integer({ min: 1, max: 4 }) });
+  const anyJournal = fc.record({ place: anyPlace, nodePublicKey: id, decision: fc.constantFrom("fresh" as const, "restore" as const), phase: fc.constantFrom(...phases) }).map((some) => journal(some));
+  const anyManifest = fc.tuple(anyPlace, id, fc.integer({ min: 0, max: 4 })).map(([where, of, sequence]) => manifest({ ...where, sequence }, of));
+  const anyFacts: fc.Arbitrary<Facts> = fc.record({
+    place: anyPlace, nodePublicKey: id, running: fc.option(id, { nil: undefined }),
+    disk: fc.record({ wallet: fc.constantFrom("there" as const, "absent" as const), journal: fc.option(anyJournal, { nil: undefined }), sequence: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined }) }),
+    store: fc.oneof(
+      fc.constantFrom<Facts["store"]>({ state: "empty" }, unreachable, { state: "wrong-password", why: "w" }, { state: "unreadable", why: "w" }),
+      anyManifest.map((one) => ({ state: "manifest" as const, manifest: one })),
+    ),
+    admission: fc.oneof(fc.constantFrom<Facts["admission"]>({ state: "absent" }, { state: "refused", why: "w" }), id.map((nodePublicKey) => ({ state: "there" as const, nodePublicKey }))),
+  });
+  const opens = (decision: Decision): boolean => decision.kind === "fresh" || decision.kind === "restore" || decision.kind === "adopt";
+
+  it("never opens under another id than the one that the settings name", () => {
+    fc.assert(fc.property(anyFacts, (some) => {
+      const decision = decide(some);
+      if (!opens(decision)) return;
+      const resumed = decision.kind === "adopt" || (decision.kind !== "stop" && "resume" in decision);
+      expect(some.running ?? some.nodePublicKey).toBe(some.nodePublicKey);
+      if (some.store.state === "manifest") expect(some.store.manifest.lightning.nodePublicKey).toBe(some.nodePublicKey);
+      if (resumed) expect(some.disk.journal?.nodePublicKey).toBe(some.nodePublicKey);
+      else expect(some.admission).toEqual({ state: "there", nodePublicKey: some.nodePublicKey });
+    }), { numRuns: 5_000 });
+  });
+
+  it("never makes a wallet while the store is silent, nor over one that it does not know", () => {
+    fc.assert(fc.property(anyFacts, (some) => {
+      const decision = decide(some);
+      if (decision.kind !== "fresh" && decision.kind !== "restore") return;
+      expect(["empty", "manifest"]).toContain(some.store.state);
+      if (some.disk.wallet === "there") expect(some.disk.journal).toBeDefined();
+      if (some.disk.journal?.phase === "opened") throw new Error("an opened wallet was made again");
+    }), { numRuns: 5_000 });
+  });
+
+  it("never opens on a host that a newer one has followed, nor on a disk behind the store", () => {
+    fc.assert(fc.property(anyFacts, (some) => {
+      const decision = decide(some);
+      if (!opens(decision) || some.store.state !== "manifest") return;
+      expect(some.store.manifest.generation).toBeLessThanOrEqual(some.place.generation);
+      if (decision.kind === "adopt") expect(some.disk.sequence).toBeGreaterThanOrEqual(some.store.manifest.sequence);
+    }), { numRuns: 5_000 });
+  });
+});

@@ -1,0 +1,109 @@
+import { armor, Encrypter } from "age-encryption";
+import { mkdtemp, mkdir, lstat, readdir, readlink, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import type { Bundle, SecretFile } from "../../../../formats/bundle.js";
+import type { Place } from "../../../../formats/place.js";
+import { ProgramFailure } from "../../../../agent/run.js";
+import { contact } from "../../../../agent/secrets/contact.js";
+import { siteBelow, type Site } from "../../../../agent/secrets/site.js";
+
+export const place: Place = { environment: "dev", network: "regtest", node: "alice", generation: 1 };
+
+/** What a stand-in for systemd answers to one command; undefined: it is not its business. */
+export type Answer = (argv: readonly string[]) => Promise<{ stdout?: string; exitCode?: number; stderr?: string } | undefined> | { stdout?: string; exitCode?: number; stderr?: string } | undefined;
+
+export interface StandIn {
+  readonly site: Site;
+  readonly commands: string[];
+}
+
+/** A host in a directory of its own: users and groups are this process's own, and every program is the answer's. */
+export async function standIn(answer: Answer): Promise<StandIn> {
+  const root = await mkdtemp(join(tmpdir(), "holdfast-agent-"));
+  onTestFinished(() => rm(root, { recursive: true, force: true }));
+  const [uid, gid] = [process.getuid!(), process.getgid!()];
+  await mkdir(join(root, "etc"));
+  await writeFile(join(root, "etc/passwd"), ["root", "lnd", "bitcoin"].map((name) => `${name}:x:${uid}:${gid}::/:/bin/sh\n`).join(""));
+  await writeFile(join(root, "etc/group"), ["root", "lnd", "bitcoin"].map((name) => `${name}:x:${gid}:\n`).join(""));
+  await writeFile(join(root, "etc/machine-id"), "0123456789abcdef0123456789abcdef\n");
+  const commands: string[] = [];
+  const site: Site = {
+    ...siteBelow(root),
+    run: async (argv) => {
+      commands.push(argv.join(" "));
+      const result = await answer(argv);
+      if (result === undefined) throw new Error(`unexpected program: ${argv.join(" ")}`);
+      if (result.exitCode) throw new ProgramFailure(argv, result.exitCode, result.stderr ?? "");
+      return result.stdout ?? "";
+    },
+  };
+  return { site, commands };
+}
+
+/** systemd of a host whose system runs, or that has none yet. */
+export function systemd(target: "active" | "failed" | "not-found"): Answer {
+  return (argv) => {
+    if (argv[1] === "show") return { stdout: target === "not-found" ? "LoadState=not-found\nActiveState=inactive\n" : `LoadState=loaded\nActiveState=${target}\n` };
+    if (argv[1] === "try-restart" || argv[1] === "start") return {};
+    return undefined;
+  };
+}
+
+export function file(name: string, content: string, over: Partial<SecretFile> = {}): SecretFile {
+  return { name, owner: "lnd", group: "lnd", mode: "0440", consumers: ["lnd.service"], content: Buffer.from(content).toString("base64"), ...over };
+}
+
+export function bundleOf(version: number, files: readonly SecretFile[], at: Place = place): Bundle {
+  return { format: "holdfast-bundle/1", place: at, version, files: [...files] };
+}
+
+export async function seal(bundle: Bundle, recipient: string): Promise<string> {
+  const encrypter = new Encrypter();
+  encrypter.addRecipient(recipient);
+  return armor.encode(await encrypter.encrypt(JSON.stringify(bundle)));
+}
+
+/** After first contact: its recipient. */
+export async function contacted(site: Site): Promise<string> {
+  return (await contact(JSON.stringify({ place }), site)).recipient;
+}
+
+export async function deliverable(site: Site, bundle: Bundle, allowOlder = false): Promise<string> {
+  return JSON.stringify({ sealed: await seal(bundle, await contacted(site)), allowOlder });
+}
+
+/** The secrets as their readers find them: content, mode and inode by name. */
+export async function installedFiles(site: Site): Promise<Record<string, { text: string; mode: number; inode: number; mtime: number }>> {
+  const found: Record<string, { text: string; mode: number; inode: number; mtime: number }> = {};
+  for (const name of await readdir(site.layout.secrets)) {
+    const stat = await lstat(join(site.layout.secrets, name));
+    found[name] = { text: await readFile(join(site.layout.secrets, name), "utf8"), mode: stat.mode & 0o7777, inode: stat.ino, mtime: stat.mtimeMs };
+  }
+  return found;
+}
+
+export function texts(files: Record<string, { text: string }>): Record<string, string> {
+  return Object.fromEntries(Object.entries(files).map(([name, { text }]) => [name, text]));
+}
+
+/** Every path below /etc that has to do with secrets: nothing must be left over. */
+export async function secretPaths(site: Site): Promise<string[]> {
+  const etc = (await readdir(join(site.root, "etc"))).filter((name) => name.startsWith("nix-bitcoin-secrets"));
+  const folders = await site.disk.list(`${site.layout.secrets}.d`);
+  return [...etc.sort(), ...folders.map((name) => `.d/${name}`)];
+}
+
+export const linkTarget = (site: Site): Promise<string> => readlink(site.layout.secrets);
+
+/** A site that is dead from its n-th effect on: nothing later happens any more. */
+export function dyingAt(site: Site, effect: number): { dying: Site; isDead: () => boolean } {
+  let effects = 0;
+  const lives = (): void => {
+    if (++effects >= effect) throw new Error("killed");
+  };
+  const guarded = <T extends object>(of: T): T =>
+    new Proxy(of, { get: (target, key) => async (...args: unknown[]) => { lives(); return (target[key as keyof T] as (...args: unknown[]) => unknown)(...args); } });
+  return { dying: { ...site, disk: guarded(site.disk), run: async (...args) => { lives(); return site.run(...args); } }, isDead: () => effects >= effect };
+}
