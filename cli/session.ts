@@ -32,6 +32,7 @@ export async function openStack(places: Places, report: (line: string) => void):
   clearStaleLocks(environment["PULUMI_BACKEND_URL"]!, PROJECT_NAME, places.environment).forEach(report);
   return LocalWorkspace.createOrSelectStack(
     { stackName: places.environment, workDir: places.project },
-    { envVars: environment, pulumiCommand: await PulumiCommand.get({ skipVersionCheck: true }) },
+    // Knowing the CLI's version, the Automation API takes its events over loopback; otherwise it would write them, secrets included, to a file.
+    { envVars: environment, pulumiCommand: await PulumiCommand.get() },
   );
 }

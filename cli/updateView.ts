@@ -1,6 +1,9 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { styleText } from "node:util";
 
+/** What is for people. Events of other severities, "debug" above all, hold every resource's values in clear. */
+const SHOWN: ReadonlySet<string> = new Set(["info", "info#err", "warning", "error"]);
+
 /** Prints an update as it goes: a line for each step that ran, what it said, and what failed. Pure but for `print` and the clock. */
 export function updateView(print: (line: string) => void, now: () => number): (event: EngineEvent) => void {
   const started = new Map<string, number>();
@@ -16,7 +19,7 @@ export function updateView(print: (line: string) => void, now: () => number): (e
     const failed = event.resOpFailedEvent?.metadata;
     if (failed !== undefined) print(`  ${paint("red", "✗")} ${nameOf(failed.urn).padEnd(34)} ${seconds(started.get(failed.urn) ?? begin)}  ${failed.op} failed`);
     const said = event.diagnosticEvent;
-    if (said === undefined || said.ephemeral) return;
+    if (said === undefined || said.ephemeral || !SHOWN.has(said.severity)) return;
     const message = stripped(said.message);
     if (message === "") return;
     const indent = said.severity === "error" ? paint("red", "    ! ") : said.severity === "warning" ? paint("yellow", "    ! ") : "      ";

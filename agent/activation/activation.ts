@@ -8,14 +8,13 @@ import { thisHost, type Site } from "../secrets/site.js";
 import { awaitOutcome, finishCommit, rollBack, settle } from "./decisions.js";
 import { answerOf, decide, findRecord, isUndecided, writeRecord, type Trial } from "./record.js";
 import { activationUnit, armWatchdog, explainExit, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
-import { bootSystem, currentSystem, requireSystem, toplevelSchema } from "./systems.js";
+import { baseOf, bootSystem, currentSystem, requireSystem, toplevelSchema } from "./systems.js";
 
 const activateSchema = z.strictObject({
   toplevel: toplevelSchema,
   /** Seconds from now in which the activation must be committed. */
   deadline: z.int().min(5).max(3600),
   /** What to go back to on a host that never had a system of ours. */
-  base: toplevelSchema.optional(),
 });
 const commitSchema = z.strictObject({ toplevel: toplevelSchema });
 const rollbackSchema = z.strictObject({ toplevel: toplevelSchema, reason: z.string().min(1) });
@@ -23,18 +22,18 @@ const rollbackSchema = z.strictObject({ toplevel: toplevelSchema, reason: z.stri
 /**
  * Runs a system on trial: until it is committed, a watchdog stands ready to bring the previous one back.
  *
- * @param input JSON: `{ toplevel, deadline, base? }`
+ * @param input JSON: `{ toplevel, deadline }`
  * @returns `pending` when it runs, `rolled-back` with the reason when it does not, `committed` when it ran and booted before: nothing is done then
  * @throws Busy when another activation is at work; when a rollback failed
  */
 export async function activate(input: string, site: Site = thisHost): Promise<Activation> {
-  const { toplevel, deadline, base } = parseFormat(activateSchema, "what activate was asked", input);
+  const { toplevel, deadline } = parseFormat(activateSchema, "what activate was asked", input);
   return withLock(activationLock(site), { purpose: `the activation of ${toplevel}`, wait: 0 }, async () => {
     const last = await settle(site);
     const [current, boot] = await Promise.all([currentSystem(site), bootSystem(site)]);
     if (current === toplevel && boot === toplevel) return alreadyThere(site, toplevel, last);
     await requireSystem(site, toplevel);
-    const record = await begin(site, { toplevel, deadline, previous: previousSystem(toplevel, { last, current, boot, base }) });
+    const record = await begin(site, { toplevel, deadline, previous: previousSystem(toplevel, { last, current, boot, base: await baseOf(site, toplevel) }) });
     const exitCode = await switchTo(site, { toplevel, action: "test", unit: activationUnit, deadline: deadline * 1000 + 30_000 });
     if (exitCode !== 0) return ended(site, await rollBack(site, record, await explainExit(site, toplevel, exitCode)));
     const found = await findRecord(site);
@@ -137,7 +136,7 @@ async function begin(site: Site, { toplevel, previous, deadline }: { toplevel: s
 function previousSystem(toplevel: string, of: { last: Trial | undefined; current: string | undefined; boot: string | undefined; base: string | undefined }): string {
   const stuck = of.last?.state === "pending" && of.last.toplevel === of.current ? of.last.previous : undefined;
   const previous = [stuck, of.current, of.boot, of.base].find((system) => system !== undefined && system !== toplevel);
-  if (previous === undefined) throw new Error(`this host has no system but ${toplevel} to go back to if it fails, and no base was given. Give a base.`);
+  if (previous === undefined) throw new Error(`this host has no system but ${toplevel} to go back to if it fails, and it brings no base. A first system wants a link, base, to the one that a bare host goes back to.`);
   return previous;
 }
 

@@ -15,6 +15,11 @@ export function bootSystem(site: Site): Promise<string | undefined> {
   return storeTarget(site, site.layout.systemProfile);
 }
 
+/** The system that a bare host goes back to, as far as a system brings one: its link `base`. */
+export function baseOf(site: Site, toplevel: string): Promise<string | undefined> {
+  return storeTarget(site, join(site.root, toplevel, "base"));
+}
+
 /** @throws when a system is not in this host's store */
 export async function requireSystem(site: Site, toplevel: string): Promise<void> {
   if ((await site.disk.look(join(site.root, toplevel))) === undefined) throw new Error(`${toplevel} is not on this host. Let the install step copy or build it first.`);

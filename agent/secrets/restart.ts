@@ -15,21 +15,28 @@ export async function noteRestarts(site: Site, units: readonly string[]): Promis
 }
 
 /**
- * Restarts the noted units that run, all in one command; those that do not run stay as they are.
+ * Restarts the noted units that run, all in one command; those that do not run, or that this system does not have, stay as they are.
  *
  * @param how `wait` until they are up again, or only `queue` the jobs: what boots must not wait for itself
  * @throws when one of them does not come up; the note stays then
  */
 export async function restartNoted(site: Site, how: "wait" | "queue"): Promise<string[]> {
-  const units = await noted(site);
-  if (units.length === 0) return [];
+  const notedUnits = await noted(site);
+  if (notedUnits.length === 0) return [];
+  const units = await loaded(site, notedUnits);
   try {
-    await site.run(["systemctl", "try-restart", ...(how === "queue" ? ["--no-block"] : []), "--", ...units], { deadline: restartDeadline });
+    if (units.length > 0) await site.run(["systemctl", "try-restart", ...(how === "queue" ? ["--no-block"] : []), "--", ...units], { deadline: restartDeadline });
   } catch (error) {
     throw new Error(`the new secrets are installed, and their consumers did not all restart with them (see "journalctl -u" of the unit): ${(error as Error).message}`, { cause: error });
   }
   await site.disk.remove(site.layout.pendingRestarts);
   return units;
+}
+
+/** Those units that the running system has, under their own names. @see systemctl(1), show: one block for each, in order */
+async function loaded(site: Site, units: readonly string[]): Promise<string[]> {
+  const blocks = await site.run(["systemctl", "show", "--property=Id,LoadState", "--", ...units], { deadline: 30_000 });
+  return [...new Set(blocks.split("\n\n").flatMap((block) => (/^LoadState=loaded$/m.test(block) ? /^Id=(.+)$/m.exec(block)?.[1] ?? [] : [])))];
 }
 
 async function noted(site: Site): Promise<string[]> {

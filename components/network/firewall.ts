@@ -22,7 +22,7 @@ export function rulesetOf(policy: readonly PolicyRule[]): string {
     "    ct state established,related accept",
     "    ct state invalid drop",
     ...rules,
-    "    meta l4proto ipv6-icmp accept",
+    "    icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
     "    icmp type { destination-unreachable, time-exceeded, parameter-problem } accept",
     "  }",
     "  chain forward {",

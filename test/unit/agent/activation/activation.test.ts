@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { activate, activationReport, commit, rollback, watchdog } from "../../../../agent/activation/activation.js";
@@ -27,15 +27,16 @@ describe("activate", () => {
 
   it("goes back to the base when the first system ever fails", async () => {
     const host = await fakeHost();
+    await symlink(base, join(host.site.root, first, "base"));
     host.exits.set(`${first} test`, 4);
     host.failed = ["sshd.service"];
-    expect(await activate(asked(first, { base }), host.site)).toEqual({ state: "rolled-back", toplevel: first, previous: base, reason: `units of ${first} failed: sshd.service` });
+    expect(await activate(asked(first), host.site)).toEqual({ state: "rolled-back", toplevel: first, previous: base, reason: `units of ${first} failed: sshd.service` });
     expect(await systems(host)).toEqual({ current: base, boot: undefined });
   });
 
   it("refuses to begin where there is nothing to go back to", async () => {
     const host = await fakeHost();
-    await expect(activate(asked(first), host.site)).rejects.toThrow("Give a base");
+    await expect(activate(asked(first), host.site)).rejects.toThrow("it brings no base");
     expect(host.commands).toEqual([]);
   });
 

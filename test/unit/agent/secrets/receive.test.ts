@@ -19,7 +19,7 @@ describe("receive on a host whose system runs", () => {
       changed: ["bitcoin-rpcpassword-privileged", "lnd-cert", "lnd-wallet-password"],
       restarted: ["bitcoind.service", "lnd.service", "rtl.service"],
     });
-    expect(commands).toEqual([show, "systemctl try-restart -- bitcoind.service lnd.service rtl.service"]);
+    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState -- bitcoind.service lnd.service rtl.service", "systemctl try-restart -- bitcoind.service lnd.service rtl.service"]);
     const files = await installedFiles(site);
     expect(texts(files)).toEqual({ "lnd-wallet-password": "one", "lnd-cert": "cert", "bitcoin-rpcpassword-privileged": "rpc" });
     expect([files["lnd-wallet-password"]!.mode, files["lnd-cert"]!.mode]).toEqual([0o440, 0o444]);
@@ -35,11 +35,18 @@ describe("receive on a host whose system runs", () => {
     commands.length = 0;
     const told = await receive(await deliverable(site, bundleOf(6, [password, file("lnd-cert", "new cert", { mode: "0444", consumers: ["rtl.service"] }), rpc])), site);
     expect(told).toEqual({ version: 6, changed: ["lnd-cert"], restarted: ["rtl.service"] });
-    expect(commands).toEqual([show, "systemctl try-restart -- rtl.service"]);
+    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState -- rtl.service", "systemctl try-restart -- rtl.service"]);
     const after = await installedFiles(site);
     expect(after["lnd-wallet-password"]).toEqual(before["lnd-wallet-password"]);
     expect(after["lnd-cert"]!.inode).not.toBe(before["lnd-cert"]!.inode);
     expect(await secretPaths(site)).toEqual(["nix-bitcoin-secrets", "nix-bitcoin-secrets.d", ".d/6"]);
+  });
+
+  it("restarts no unit that the running system does not have", async () => {
+    const { site, commands } = await standIn(systemd("active"));
+    const told = await receive(await deliverable(site, bundleOf(5, [file("a", "1", { consumers: ["absent.service", "lnd.service"] }), file("b", "2", { consumers: ["absent.service"] })])), site);
+    expect(told.restarted).toEqual(["lnd.service"]);
+    expect(commands.at(-1)).toBe("systemctl try-restart -- lnd.service");
   });
 
   it("touches nothing when nothing changed, sealed anew or not", async () => {
@@ -109,7 +116,7 @@ describe("receive on a host whose system runs", () => {
   it("starts the secrets target where it had failed", async () => {
     const { site, commands } = await standIn(systemd("failed"));
     await receive(await deliverable(site, bundleOf(5, [password])), site);
-    expect(commands).toEqual([show, "systemctl try-restart -- lnd.service", "systemctl start --no-block -- nix-bitcoin-secrets.target"]);
+    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState -- lnd.service", "systemctl try-restart -- lnd.service", "systemctl start --no-block -- nix-bitcoin-secrets.target"]);
   });
 });
 
@@ -129,7 +136,7 @@ describe("receive on a host without a system", () => {
     commands.length = 0;
     await installSecrets("", site);
     expect(texts(await installedFiles(site))).toEqual({ "lnd-wallet-password": "one" });
-    expect(commands).toEqual(["systemctl try-restart --no-block -- lnd.service"]);
+    expect(commands).toEqual(["systemctl show --property=Id,LoadState -- lnd.service", "systemctl try-restart --no-block -- lnd.service"]);
     commands.length = 0;
     expect(await installSecrets("", site)).toEqual({ version: 5, changed: [], restarted: [] });
     expect(commands).toEqual([]);

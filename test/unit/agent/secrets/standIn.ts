@@ -45,6 +45,7 @@ export async function standIn(answer: Answer): Promise<StandIn> {
 /** systemd of a host whose system runs, or that has none yet. */
 export function systemd(target: "active" | "failed" | "not-found"): Answer {
   return (argv) => {
+    if (argv[2] === "--property=Id,LoadState") return { stdout: argv.slice(4).map((unit) => `Id=${unit}\nLoadState=${unit.startsWith("absent") ? "not-found" : "loaded"}\n`).join("\n") };
     if (argv[1] === "show") return { stdout: target === "not-found" ? "LoadState=not-found\nActiveState=inactive\n" : `LoadState=loaded\nActiveState=${target}\n` };
     if (argv[1] === "try-restart" || argv[1] === "start") return {};
     return undefined;
