@@ -117,9 +117,9 @@ program.command("wg").description("tunnels")
     const configuration = peers[node]![peer]!;
     if (options.json) return print(JSON.stringify({ node, peer, configuration, lndconnect: lndconnect[node] }));
     print(configuration);
-    print(await qrcode.toString(configuration, { type: "terminal", small: true }));
+    print(await qrcode.toString(configuration, { type: process.stdout.isTTY ? "terminal" : "utf8", small: true }));
     print(`For a phone wallet, once the tunnel is up:\n${lndconnect[node]}`);
-    print(await qrcode.toString(lndconnect[node]!, { type: "terminal", small: true }));
+    print(await qrcode.toString(lndconnect[node]!, { type: process.stdout.isTTY ? "terminal" : "utf8", small: true }));
   });
 
 program.command("ssh <node>").description("open a shell on a node's host, over its pinned key").option("-s, --stack <name>", "the environment", "dev")

@@ -1,4 +1,5 @@
-import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import type { NodeSummary } from "../components/node.js";
 import { askAgent } from "../components/host/agent.js";
 import { knock, type Answer } from "../components/system/knock.js";
 import { policyOf } from "../components/network/policy.js";
@@ -29,6 +30,8 @@ export interface NodeStatus {
   readonly gate?: GateReport;
   readonly system?: Activation;
   readonly probe?: Probe;
+  /** What the last update left, when the host was not asked. */
+  readonly known?: { readonly gate: string; readonly decision: string; readonly system: string };
   readonly ports: readonly SeenPort[];
 }
 
@@ -53,6 +56,16 @@ export async function statusOf(stack: StackSpecification, node: NodeSpecificatio
   } catch (error) {
     return { ...base, ports, unreachable: (error as Error).message };
   }
+}
+
+/** What the stack's outputs say of a node, and its ports from here. Opens no connection to the host's agent. */
+export async function knownStatusOf(node: NodeSpecification, outputs: OutputMap): Promise<NodeStatus> {
+  const summary = (outputs["nodes"]?.value as Record<string, NodeSummary> | undefined)?.[node.name];
+  return {
+    name: node.name, address: node.host.address, generation: node.host.generation, nodePublicKey: summary?.nodePublicKey ?? node.identity.nodePublicKey,
+    ...(summary && { known: { gate: summary.gate, decision: summary.decision, system: summary.system } }),
+    ports: await seenPorts(node),
+  };
 }
 
 /** Ports that belong to services of a node and must never answer from outside. */

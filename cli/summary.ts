@@ -10,6 +10,7 @@ export function summary(node: NodeStatus, peers: readonly string[], now: Date): 
   ];
   if (node.unreachable !== undefined) rows.push(["host", paint("red", node.unreachable)]);
   if (node.gate !== undefined) rows.push(["gate", node.gate.state === "open" ? paint("green", `open (${node.gate.decision ?? "unknown"})`) : paint("red", `${node.gate.state}: ${node.gate.reason ?? node.gate.phase}`)]);
+  if (node.known !== undefined) rows.push(["gate", `${node.known.gate} (${node.known.decision}), at the last change`], ["system", node.known.system]);
   if (node.gate?.remedy !== undefined) rows.push(["remedy", node.gate.remedy]);
   if (node.system !== undefined) rows.push(["system", `${node.system.state} ${node.system.toplevel}`]);
   if (node.probe !== undefined) rows.push(["tunnel", tunnelText(node.probe.tunnel, now)], ["failed units", node.probe.failedUnits.join(", ") || "none"]);

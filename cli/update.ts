@@ -1,5 +1,5 @@
 import { ConcurrentUpdateError, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { statusOf, specification } from "./nodes.js";
+import { knownStatusOf, specification, statusOf } from "./nodes.js";
 import { prepare, type Agreement } from "./prepare.js";
 import type { Places } from "./places.js";
 import { openStack } from "./session.js";
@@ -18,10 +18,13 @@ export async function up(places: Places, agreement: Agreement, form: "text" | "j
   const result = await explained(() => stack.up({ onEvent: updateView(say, Date.now), suppressProgress: true, suppressOutputs: true }));
   const changes = result.summary.resourceChanges ?? {};
   const specified = specification(places);
-  const statuses = await Promise.all(specified.nodes.map((node) => statusOf(specified, node)));
+  const changed = Object.entries(changes).some(([operation, count]) => operation !== "same" && count > 0);
+  // An update without changes opens no connection: what it shows is what the stack knows, and what answers from outside.
+  const statuses = await Promise.all(specified.nodes.map((node) => (changed ? statusOf(specified, node) : knownStatusOf(node, result.outputs))));
   if (form === "json") return print(JSON.stringify({ environment: places.environment, changes, nodes: statuses }));
   print("");
   specified.nodes.forEach((node, index) => print(`${summary(statuses[index]!, node.tunnel.peers.map((peer) => peer.name), new Date())}\n`));
+  if (!changed) print("Nothing changed, and no host was asked; `holdfast status` asks.");
   print(`${changeText(changes)}, ${((Date.now() - begin) / 1000).toFixed(0)} s in all.`);
 }
 

@@ -4,6 +4,9 @@ import { styleText } from "node:util";
 /** What is for people. Events of other severities, "debug" above all, hold every resource's values in clear. */
 const SHOWN: ReadonlySet<string> = new Set(["info", "info#err", "warning", "error"]);
 
+/** Operations in which a step's program ran, or would run. */
+const RUN: ReadonlyMap<string, string> = new Map([["create", "created"], ["update", "updated"], ["create-replacement", "replaced"]]);
+
 /** Prints an update as it goes: a line for each step that ran, what it said, and what failed. Pure but for `print` and the clock. */
 export function updateView(print: (line: string) => void, now: () => number): (event: EngineEvent) => void {
   const started = new Map<string, number>();
@@ -13,8 +16,9 @@ export function updateView(print: (line: string) => void, now: () => number): (e
     const before = event.resourcePreEvent?.metadata;
     if (before !== undefined) started.set(before.urn, now());
     const done = event.resOutputsEvent?.metadata;
-    if (done !== undefined && done.op !== "same" && done.op !== "refresh" && isStep(done.type)) {
-      print(`  ${paint("green", "✓")} ${nameOf(done.urn).padEnd(34)} ${seconds(started.get(done.urn) ?? begin)}  ${done.op}`);
+    const word = done && RUN.get(done.op);
+    if (done !== undefined && word !== undefined && isStep(done.type)) {
+      print(`  ${paint("green", "✓")} ${nameOf(done.urn).padEnd(34)} ${seconds(started.get(done.urn) ?? begin)}  ${word}`);
     }
     const failed = event.resOpFailedEvent?.metadata;
     if (failed !== undefined) print(`  ${paint("red", "✗")} ${nameOf(failed.urn).padEnd(34)} ${seconds(started.get(failed.urn) ?? begin)}  ${failed.op} failed`);

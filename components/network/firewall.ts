@@ -8,13 +8,14 @@ const TABLE = "inet holdfast";
 
 /**
  * The host's nftables ruleset: one table, replaced in one transaction, that drops what the policy does not name.
+ * A peer of the tunnel reaches what the policy names for the tunnel, and not what it names for the internet.
  * Its comment is the digest of its rules, so that a probe can tell which policy is loaded.
  *
  * @see nft(8)
  */
 export function rulesetOf(policy: readonly PolicyRule[]): string {
   const rules = policy.map((rule) =>
-    `    ${rule.from === "tunnel" ? `iifname "${TUNNEL_INTERFACE}" ` : ""}${rule.protocol} dport ${rule.port} accept comment "${rule.name}"`);
+    `    iifname ${rule.from === "tunnel" ? "" : "!= "}"${TUNNEL_INTERFACE}" ${rule.protocol} dport ${rule.port} accept comment "${rule.name}"`);
   const chains = [
     "  chain input {",
     "    type filter hook input priority filter; policy drop;",

@@ -1,5 +1,5 @@
 import { link, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { builtModules, folderOf, type Cached } from "./built.js";
 import { goOnPath } from "./go.js";
 import { installRelease, officialRelease, releasesReachable, type Reachability } from "./official.js";
@@ -22,6 +22,8 @@ export interface Engine {
   /** What else `pulumi` needs to be told. PATH is not in it. */
   readonly environment: Readonly<Record<string, string>>;
 }
+
+const PLUGIN_MODULES = PLUGINS.map((plugin) => plugin.module);
 
 /** In milliseconds, for the download of one plugin. */
 const PLUGIN_DEADLINE = 5 * 60_000;
@@ -63,9 +65,8 @@ export async function ensureEngine(options: Cached): Promise<Engine> {
       report(`the official release could not be had (${(error as Error).message}): building from Go modules instead`);
     }
   }
-  const built = await builtModules(ENGINE_MODULES, options);
-  // Built before the draft is begun, so that a failure half-way leaves as little as possible.
-  if (releases === "unreachable") await builtModules(PLUGINS.map((plugin) => plugin.module), options);
+  // In one go, so that what the last ones need is downloaded while the first are built.
+  const built = await builtModules([...ENGINE_MODULES, ...(releases === "unreachable" ? PLUGIN_MODULES : [])], options);
   await publish(folders.modules, async (draft) => {
     await mkdir(join(draft, "bin"));
     for (const [i, module] of ENGINE_MODULES.entries()) await link(join(built[i]!, module.name), join(draft, "bin", module.name));
@@ -82,11 +83,11 @@ interface EngineFolders {
 /** Where a finished engine stands in the cache, by what it is made of. */
 export async function engineFolders(cache: string): Promise<EngineFolders> {
   const go = await goOnPath();
-  const hashes = await Promise.all([...ENGINE_MODULES, ...PLUGINS.map((plugin) => plugin.module)].map((module) => folderOf(module, cache, go)));
+  const parts = await Promise.all([...ENGINE_MODULES, ...PLUGIN_MODULES].map((module) => folderOf(module, cache, go)));
   const plugins = PLUGINS.map((plugin) => `${plugin.name}-${plugin.version}`);
   return {
     official: join(cache, "engine", `official-${PULUMI_VERSION}-${hashOfHashes([PULUMI_VERSION, ...plugins])}`),
-    modules: join(cache, "engine", hashOfHashes([...plugins, ...hashes])),
+    modules: join(cache, "engine", hashOfHashes([...plugins, ...parts.map((part) => basename(part))])),
   };
 }
 

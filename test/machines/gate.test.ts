@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { armor, Encrypter, generateIdentity, identityToRecipient } from "age-encryption";
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { admit } from "../../agent/gate/admit.js";
 import { runGate } from "../../agent/gate/gate.js";
 import { lndFiles, systemHost, type GateHost, type Layout } from "../../agent/gate/host.js";
+import { connectLnd } from "../../agent/gate/lnd.js";
 import { readJournal } from "../../agent/gate/journal.js";
 import { gateReport } from "../../agent/gate/report.js";
 import { stagedManifest, storeFacts } from "../../agent/backup/staging.js";
@@ -44,15 +46,15 @@ function hostIn(folder: string, configuration: Omit<LndConfiguration, "passwordF
 type AliceHost = ReturnType<typeof hostIn>;
 
 /** The host as it is after first contact and delivery of its secrets. */
-async function newHost(folder: string, generation: number): Promise<AliceHost> {
+async function newHost(folder: string, generation: number, change: { readonly chain?: Chain; readonly repository?: string } = {}): Promise<AliceHost> {
   const secrets = `${folder}${hostLayout.secrets}`;
   await mkdir(secrets, { recursive: true });
   await mkdir(`${folder}/etc/holdfast`, { recursive: true });
   await mkdir(`${folder}${hostLayout.state}`, { recursive: true });
   for (const [name, value] of Object.entries(delivered)) await writeFile(`${secrets}/${name}`, value, { mode: 0o400 });
-  await writeFile(`${folder}${hostLayout.settings}`, JSON.stringify({ ...settings, place: { ...settings.place, generation } }));
+  await writeFile(`${folder}${hostLayout.settings}`, JSON.stringify({ ...settings, place: { ...settings.place, generation }, backup: { ...settings.backup, repository: change.repository ?? settings.backup.repository } }));
   await writeFile(`${folder}${hostLayout.identity}`, `# made by the host\n${await generateIdentity()}\n`, { mode: 0o600 });
-  return hostIn(folder, { folder: `${folder}${hostLayout.lnd}`, chain, restPort: settings.lightning.restPort, rpcPort: alicesRpcPort, p2pPort: settings.lightning.p2pPort, certificate: `${secrets}/lnd-cert`, key: `${secrets}/lnd-key`, name: "alice" });
+  return hostIn(folder, { folder: `${folder}${hostLayout.lnd}`, chain: change.chain ?? chain, restPort: settings.lightning.restPort, rpcPort: alicesRpcPort, p2pPort: settings.lightning.p2pPort, certificate: `${secrets}/lnd-cert`, key: `${secrets}/lnd-key`, name: "alice" });
 }
 const delivered: Record<string, string> = {};
 let alicesRpcPort = 0;
@@ -80,6 +82,21 @@ async function killedIn(phase: string, { host, units }: AliceHost): Promise<void
   await expect(runGate("", mortal)).rejects.toThrow("killed");
   expect((await readJournal(host))?.phase).toBe(phase);
   await rm(host.paths.gateReport);
+}
+
+/** A gate that dies after it did what a phase is for, and before it noted that. */
+async function killedLeaving(phase: string, { host, units }: AliceHost): Promise<void> {
+  const mortal: GateHost = {
+    ...host,
+    stopUnit: async (unit) => units.get(unit)?.stop("SIGKILL"),
+    now: () => {
+      const noting = new Error().stack?.includes("writeJournal");
+      if (noting && (JSON.parse(readFileSync(host.paths.gateJournal, "utf8")) as { phase: string }).phase === phase) throw new Error("killed");
+      return host.now();
+    },
+  };
+  await expect(runGate("", mortal)).rejects.toThrow("killed");
+  expect((await readJournal(host))?.phase).toBe(phase);
 }
 
 const balanceOf = async (rest: Rest) => Number((await rest<{ confirmed_balance: string }>("GET", "/v1/balance/blockchain")).confirmed_balance);
@@ -210,19 +227,33 @@ describe("the gate, with real lnd, btcd and restic", () => {
     await watching;
   }, 300_000);
 
+  it("makes a first wallet on a chain that has no blocks yet", async () => {
+    await first.host.stopUnit(identityTarget);
+    const young = await startChain(`${top}/young`, alice.firstAddress);
+    const other = await newHost(`${top}/other`, 1, { chain: young, repository: `${top}/other-store` });
+    await admit(await admission(other.host), other.host, async () => {});
+    expect(await runGate("", other.host)).toMatchObject({ state: "open", decision: "fresh" });
+    await other.host.stopUnit(identityTarget);
+    await young.stop();
+  }, 120_000);
+
   it("restores seed, funds and channel on a new host after everything was lost, and only then opens", async () => {
-    await first.units.get(identityTarget)!.stop("SIGKILL");
     await rm(`${top}/first`, { recursive: true });
     const second = await newHost(`${top}/second`, 2);
     expect(await runGate("", second.host)).toMatchObject({ state: "waiting-for-identity", phase: expect.stringContaining("restore") });
     await admit(await admission(second.host), second.host, async () => {});
     await killedIn("recovering", second);
+    await killedLeaving("importing", second);
     const started = Date.now();
     expect(await runGate("", second.host)).toMatchObject({ state: "open", decision: "restore", nodePublicKey: alice.nodePublicKey });
     console.log(`restore, resumed: ${Date.now() - started} ms`);
     expect(await isThere(second.host.paths.admission)).toBe(false);
     expect(await balanceOf(second.rest)).toBe(before.balance);
     expect(await stagedManifest(second.host)).toMatchObject({ generation: 2, lightning: { confirmedBalance: before.balance, channels: 1 } });
+
+    const files = lndFiles(second.host.paths, "regtest");
+    const lnd = connectLnd({ port: settings.lightning.restPort, certificateFile: files.certificate, macaroonFile: files.adminMacaroon });
+    expect(await eventually("lnd's own channel.backup", 60_000, async () => lnd.channelsIn(await readFile(files.channelBackup)))).toBe(1);
 
     const closing = await eventually("the peer to force-close", 120_000, async () => {
       type Closing = { channel: { channel_point: string } }[];

@@ -84,7 +84,7 @@ describe("watchBackup", () => {
   it("tries on while the store is away, under one sequence, and says since when", async () => {
     let away = true;
     const waiting: (string | undefined)[] = [];
-    const scene = await watched(12, async () => void waiting.push((await scene.context.report()).pendingSince), {}, () => {
+    const scene = await watched(20, async () => void waiting.push((await scene.context.report()).pendingSince), {}, () => {
       if (away) throw new StoreFailure("unreachable", "connection refused");
     });
     const { sent, report, host } = await scene.run((round, its) => {
@@ -96,6 +96,16 @@ describe("watchBackup", () => {
     expect(sent.map((one) => one.sequence)).toEqual([0]);
     expect((await stagedManifest(host))?.sequence).toBe(0);
     expect((await report()).pendingSince).toBeUndefined();
+  });
+
+  it("tries a new channel.backup at once, however long it has been failing", async () => {
+    const tried: string[] = [];
+    const scene = await watched(14, () => {}, {}, async () => {
+      tried.push(await readFile(`${scene.context.host.paths.backupStaging}/channel.backup`, "utf8"));
+      throw new StoreFailure("unreachable", "connection refused");
+    });
+    await scene.run((round, its) => (round === 0 ? its.write("one") : round === 10 ? its.write("two") : undefined));
+    expect(tried).toEqual(["one", "one", "one", "one", "two"]);
   });
 
   it("keeps the last known balance while lnd is not in step with the chain, and still sends its channels", async () => {

@@ -70,8 +70,10 @@ describe("decide", () => {
     expect(decision.kind === "stop" && decision.remedy.length).toBeGreaterThan(30);
   });
 
-  const id = fc.constantFrom(ours, foreign);
-  const anyPlace = fc.record({ environment: fc.constantFrom("dev", "prod"), network: fc.constantFrom("regtest" as const, "mainnet" as const), node: fc.constantFrom("alice", "bob"), generation: fc.integer({ min: 1, max: 4 }) });
+  // Mostly what belongs together, so that doors open often enough to be watched.
+  const id = fc.oneof({ weight: 7, arbitrary: fc.constant(ours) }, { weight: 1, arbitrary: fc.constant(foreign) });
+  const strangePlace = fc.record({ environment: fc.constantFrom("dev", "prod"), network: fc.constantFrom("regtest" as const, "mainnet" as const), node: fc.constantFrom("alice", "bob"), generation: fc.integer({ min: 1, max: 4 }) });
+  const anyPlace = fc.oneof({ weight: 5, arbitrary: fc.constant(place) }, { weight: 2, arbitrary: fc.integer({ min: 1, max: 4 }).map((generation) => ({ ...place, generation })) }, { weight: 1, arbitrary: strangePlace });
   const anyJournal = fc.record({ place: anyPlace, nodePublicKey: id, decision: fc.constantFrom("fresh" as const, "restore" as const), phase: fc.constantFrom(...phases) }).map((some) => journal(some));
   const anyManifest = fc.tuple(anyPlace, id, fc.integer({ min: 0, max: 4 })).map(([where, of, sequence]) => manifest({ ...where, sequence }, of));
   const anyFacts: fc.Arbitrary<Facts> = fc.record({

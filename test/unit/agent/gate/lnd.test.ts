@@ -85,6 +85,14 @@ describe("connectLnd", () => {
     expect(seen).toBeUndefined();
   });
 
+  it("does not trust what the delivered certificate has signed", async () => {
+    execFileSync("sh", ["-c", "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=forged -keyout forged.key | openssl x509 -req -CA lnd.cert -CAkey lnd.key -CAcreateserial -days 2 -out forged.cert"], { cwd: folder, stdio: "ignore" });
+    const forger = createServer({ cert: readFileSync(`${folder}/forged.cert`), key: readFileSync(`${folder}/forged.key`) }, (_request, response) => void response.end('{"state":"RPC_ACTIVE"}'));
+    await new Promise<void>((resolve) => forger.listen(0, "127.0.0.1", resolve));
+    await expect(connectLnd({ ...at, port: (forger.address() as { port: number }).port }).state()).rejects.toThrow("it shows another certificate than");
+    forger.close();
+  });
+
   it("does not wait longer than its deadline", async () => {
     answer = "nothing";
     await expect(connectLnd(at, 200).state()).rejects.toThrow("lnd did not answer GET /v1/state: nothing within 200 ms");

@@ -35,7 +35,7 @@ describe("the host's ruleset", () => {
     const ruleset = rulesetOf(policyOf(node));
     expect(ruleset).toContain("hook input priority filter; policy drop;");
     expect(ruleset).toContain("hook forward priority filter; policy drop;");
-    expect(ruleset).toMatch(/^ {4}tcp dport 22 accept comment "ssh"$/m);
+    expect(ruleset).toMatch(/^ {4}iifname != "wg-node" tcp dport 22 accept comment "ssh"$/m);
     expect(ruleset).toMatch(/^ {4}iifname "wg-node" tcp dport 8080 accept comment "lnd-rest"$/m);
     expect(ruleset.match(/dport/g)).toHaveLength(4);
   });

@@ -1,13 +1,16 @@
+// Command pulumi-resource-random is Pulumi's random provider: the Terraform provider behind Pulumi's own bridge.
 package main
 
 import (
 	"context"
 
+	pf "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfbridge"
+
 	"holdfast.example/engine/bridged/random"
 	"holdfast.example/engine/bridged/schema"
-	pf "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfbridge"
 )
 
 func main() {
-	pf.Main(context.Background(), "random", random.Info(), pf.ProviderMetadata{PackageSchema: schema.Of(random.Info())})
+	provider := random.Provider()
+	pf.Main(context.Background(), provider.Name, provider, pf.ProviderMetadata{PackageSchema: schema.MustGenerate(random.Provider())})
 }

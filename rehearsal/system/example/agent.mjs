@@ -1,0 +1,1 @@
+// Stands where the product puts its agent.

@@ -1,0 +1,9 @@
+# The paths of formats/hostLayout.ts that units need; a unit test holds the two against each other.
+{
+  settings = "/etc/holdfast/settings.json";
+  secrets = "/etc/nix-bitcoin-secrets";
+  state = "/var/lib/holdfast";
+  lnd = "/var/lib/lnd";
+  identityTarget = "holdfast-identity.target";
+  secretsTarget = "nix-bitcoin-secrets.target";
+}
