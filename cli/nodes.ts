@@ -3,7 +3,7 @@ import type { NodeSummary } from "../components/node.js";
 import { askAgent } from "../components/host/agent.js";
 import { knock, type Answer } from "../components/system/knock.js";
 import { policyOf } from "../components/network/policy.js";
-import { filesOf } from "../config/project.js";
+import { filesOf, otherEnvironments } from "../config/project.js";
 import { specify } from "../config/specify.js";
 import type { NodeSpecification, StackSpecification } from "../config/specification.js";
 import { gateReportSchema, type GateReport } from "../formats/gate.js";
@@ -35,8 +35,13 @@ export interface NodeStatus {
   readonly ports: readonly SeenPort[];
 }
 
-/** The specification behind a stack file, without asking Pulumi. */
-export const specification = (places: Places): StackSpecification => specify(places.environment, stackKeys(places), filesOf(places.project), []);
+/**
+ * The specification behind a stack file, without asking Pulumi.
+ *
+ * @throws ConfigurationRefused
+ */
+export const specification = (places: Places): StackSpecification =>
+  specify(places.environment, stackKeys(places), filesOf(places.project), otherEnvironments(places.project, places.environment));
 
 export function connectionOf(stack: StackSpecification, node: NodeSpecification): Connection {
   const { generation: _, ...where } = node.host;

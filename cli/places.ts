@@ -9,15 +9,18 @@ export interface Places {
   readonly environment: string;
   /** Keys, machines and records of this environment, 0700. */
   readonly state: string;
-  /** Builds and images, shared by all projects of this user. HOLDFAST_CACHE moves it. */
+  /** Builds and images, shared by all projects of this user. */
   readonly cache: string;
 }
 
 export function placesOf(project: string, environment: string): Places {
   const state = join(project, ".holdfast", environment);
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  return { project, environment, state, cache: process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache", "holdfast") };
+  return { project, environment, state, cache: cacheFolder() };
 }
+
+/** Where builds and images are kept. HOLDFAST_CACHE moves it. */
+export const cacheFolder = (): string => process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache", "holdfast");
 
 /** A file in memory that is this user's alone: what an unlocked environment leaves for the time of one session. */
 export function memoryFile(places: Places, name: string): string {

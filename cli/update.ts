@@ -13,6 +13,7 @@ export async function up(places: Places, agreement: Agreement, form: "text" | "j
   const begin = Date.now();
   const say = form === "json" ? (line: string) => void process.stderr.write(`${line}\n`) : print;
   await prepare(places, agreement);
+  specification(places);
   const stack = await openStack(places, say);
   say(`pulumi up, stack ${places.environment}`);
   const result = await explained(() => stack.up({ onEvent: updateView(say, Date.now), suppressProgress: true, suppressOutputs: true }));
@@ -30,8 +31,9 @@ export async function up(places: Places, agreement: Agreement, form: "text" | "j
 
 /** Shows what an update would do, and touches nothing. */
 export async function preview(places: Places, form: "text" | "json"): Promise<void> {
+  specification(places);
   const stack = await openStack(places, (line) => void process.stderr.write(`${line}\n`));
-  const view = updateView(print, Date.now);
+  const view = updateView(print, Date.now, "would");
   const result = await explained(() => stack.preview({ ...(form === "text" && { onEvent: view }), suppressProgress: true }));
   print(form === "json" ? JSON.stringify(result.changeSummary) : changeText(result.changeSummary));
 }

@@ -8,7 +8,7 @@ const SHOWN: ReadonlySet<string> = new Set(["info", "info#err", "warning", "erro
 const RUN: ReadonlyMap<string, string> = new Map([["create", "created"], ["update", "updated"], ["create-replacement", "replaced"]]);
 
 /** Prints an update as it goes: a line for each step that ran, what it said, and what failed. Pure but for `print` and the clock. */
-export function updateView(print: (line: string) => void, now: () => number): (event: EngineEvent) => void {
+export function updateView(print: (line: string) => void, now: () => number, tense: "did" | "would" = "did"): (event: EngineEvent) => void {
   const started = new Map<string, number>();
   const begin = now();
   const seconds = (since: number): string => `${((now() - since) / 1000).toFixed(1).padStart(5)} s`;
@@ -18,7 +18,9 @@ export function updateView(print: (line: string) => void, now: () => number): (e
     const done = event.resOutputsEvent?.metadata;
     const word = done && RUN.get(done.op);
     if (done !== undefined && word !== undefined && isStep(done.type)) {
-      print(`  ${paint("green", "✓")} ${nameOf(done.urn).padEnd(34)} ${seconds(started.get(done.urn) ?? begin)}  ${word}`);
+      print(tense === "would"
+        ? `  ${paint("yellow", "~")} ${nameOf(done.urn).padEnd(34)} would be ${word}`
+        : `  ${paint("green", "✓")} ${nameOf(done.urn).padEnd(34)} ${seconds(started.get(done.urn) ?? begin)}  ${word}`);
     }
     const failed = event.resOpFailedEvent?.metadata;
     if (failed !== undefined) print(`  ${paint("red", "✗")} ${nameOf(failed.urn).padEnd(34)} ${seconds(started.get(failed.urn) ?? begin)}  ${failed.op} failed`);

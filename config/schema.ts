@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { nameSchema, networks } from "../formats/place.js";
-import { addressSchema, firstHostAddress, isHostAddress, networkSchema, pathSchema, portSchema, publicKeySchema, recipientSchema } from "./text.js";
+import { addressSchema, firstHostAddress, isHostAddress, networkSchema, pathSchema, portSchema, publicKeySchema, recipientSchema, repositorySchema } from "./text.js";
 
 /** How a commodity host is reached: five facts known before first contact. */
 export const hostSchema = z.strictObject({
@@ -61,7 +61,7 @@ export const bitcoinSchema = z.strictObject({
 
 export const backupSchema = z.strictObject({
   /** A restic repository without credentials, outside the host. */
-  repository: z.string().regex(/^rest:https:\/\/[^@\s]+\/$/, "wants rest:https://host:port/path/ without credentials"),
+  repository: repositorySchema,
   user: nameSchema,
   /** Holds the store's password, mode 0600. */
   passwordFile: pathSchema,

@@ -6,11 +6,16 @@ const DOCUMENTATION = ["192.0.2.", "198.51.100.", "203.0.113."];
 const octets = (address: string): number[] => address.split(".").map(Number);
 const number32 = (address: string): number => octets(address).reduce((sum, octet) => sum * 256 + octet, 0);
 
+const isReal = (address: string): boolean => !DOCUMENTATION.some((block) => address.startsWith(block));
+
 /** An IPv4 address of a real place. */
-export const addressSchema = z.ipv4({ error: "wants an IPv4 address" }).refine(
-  (address) => !DOCUMENTATION.some((block) => address.startsWith(block)),
-  { error: "is reserved for documentation (RFC 5737); wants the address of your own host" },
-);
+export const addressSchema = z.ipv4({ error: "wants an IPv4 address" })
+  .refine(isReal, { error: "is reserved for documentation (RFC 5737); wants the address of your own host" });
+
+/** A restic repository behind its REST server, over TLS, without credentials. */
+export const repositorySchema = z.string()
+  .regex(/^rest:https:\/\/[^@\s/]+\/(\S*\/)?$/, "wants rest:https://host:port/path/ without credentials")
+  .refine((repository) => isReal(repository.slice("rest:https://".length)), { error: "lies at an address reserved for documentation (RFC 5737); wants the address of your own store" });
 
 /** An IPv4 network in CIDR form whose host bits are zero. */
 export const networkSchema = z.cidrv4({ error: "wants an IPv4 network such as 10.10.0.0/24" }).refine((cidr) => {

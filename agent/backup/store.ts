@@ -77,6 +77,12 @@ export interface Store {
   fetch(snapshot: string, below: string): Promise<void>;
 }
 
+/** The end of what restic said, without its question about the address: it repeats that. */
+function lastWords(said: string): string {
+  const [meant = ""] = said.split("Is there a repository at the following location?");
+  return meant.trim().split("\n").slice(-2).join("; ");
+}
+
 /** The store that the settings name. Its credentials are read at each call: they can be rotated. */
 export function openStore(host: GateHost, settings: Settings): Store {
   const runtime = dirname(host.paths.gateReport);
@@ -99,7 +105,7 @@ export function openStore(host: GateHost, settings: Settings): Store {
     } catch (error) {
       if (!(error instanceof ProgramFailure)) throw error;
       const said = [secret, encodeURIComponent(secret)].reduce((text, one) => text.replaceAll(one, "***"), error.stderr.trim());
-      throw new StoreFailure(troubleIn(error), `restic ${command[0]} on ${repository}: ${error.exitCode === undefined ? `no end within ${host.waits.store / 1000} s` : `exit ${error.exitCode}`}: ${said.slice(-600) || "it said nothing"}`);
+      throw new StoreFailure(troubleIn(error), `restic ${command[0]} on ${repository}: ${error.exitCode === undefined ? `no end within ${host.waits.store / 1000} s` : `exit ${error.exitCode}`}: ${lastWords(said) || "it said nothing"}`);
     }
   };
 

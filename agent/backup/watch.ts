@@ -66,11 +66,12 @@ export async function watchWith({ host, settings, lnd, store, signal }: Watching
   let facts: Manifest["lightning"] | undefined;
   let factsAt = -Infinity;
   let failures = 0;
-  let triedAt = -Infinity;
+  let tried = { at: -Infinity, digest: "" };
   while (!signal?.aborted) {
     const channelBackup = await readBytes(path);
     const now = host.now().getTime();
-    const changedFile = channelBackup !== undefined && digestOf(channelBackup) !== report.channelBackupDigest;
+    const digest = channelBackup === undefined ? "" : digestOf(channelBackup);
+    const changedFile = channelBackup !== undefined && digest !== report.channelBackupDigest;
     const previous = await stagedManifest(host);
     if (changedFile || now - factsAt >= FACTS_EVERY) {
       facts = await lightningFacts(lnd, settings, previous?.lightning, channelBackup) ?? facts;
@@ -78,8 +79,8 @@ export async function watchWith({ host, settings, lnd, store, signal }: Watching
     }
     const unsent = previous === undefined || report.sequence !== previous.sequence;
     if (facts !== undefined && channelBackup !== undefined && (changedFile || unsent || differs(previous.lightning, facts))) {
-      if (failures === 0 || now - triedAt >= backoff(failures)) {
-        triedAt = now;
+      if (failures === 0 || digest !== tried.digest || now - tried.at >= backoff(failures)) {
+        tried = { at: now, digest };
         const stale = previous === undefined || differs(previous.lightning, facts) || previous.generation !== settings.place.generation;
         // The file alone may have changed: then, too, the sequence tells which snapshot is the newest.
         const manifest = stale || !unsent ? manifestOf(settings.place, (previous?.sequence ?? -1) + 1, facts, host.now()) : previous;
@@ -97,7 +98,7 @@ async function attempt({ host, store }: Pick<Watching, "host" | "store">, report
   } catch (error) {
     if (!(error instanceof StoreFailure)) throw error;
     const remedy = error.trouble === "absent" ? " The repository is gone or was never made: name the right one, or make it with restic init." : "";
-    process.stderr.write(`Backup ${backup.manifest.sequence} is not safe yet: ${error.message}${remedy} Trying on.\n`);
+    process.stderr.write(`Backup ${backup.manifest.sequence} is not safe yet: ${error.message}.${remedy} Trying on.\n`);
     return writeReport(host, { ...report, pendingSince: report.pendingSince ?? host.now().toISOString(), trouble: `${error.message}${remedy}` });
   }
   if (report.pendingSince !== undefined) process.stderr.write(`The store is back: what waited since ${report.pendingSince} is safe.\n`);

@@ -130,7 +130,7 @@ export async function requireNodeId(work: GateWork, { window, unit }: { readonly
 /** Waits until the chain backend has reached a height. @returns whether it had to wait */
 export async function chainReaches(work: GateWork, height: number, window: number): Promise<"at once" | "waited"> {
   let waited: "at once" | "waited" = "at once";
-  await waitFor(work, { what: `the chain to reach height ${height}`, within: work.host.waits.chain, window, unit: "btcd.service" }, async () => {
+  await waitFor(work, { what: `the chain to reach height ${height}`, within: work.host.waits.chain, window, unit: "bitcoind.service" }, async () => {
     const { blockHeight } = await work.lnd.info();
     if (blockHeight >= height) return true;
     waited = "waited";

@@ -1,9 +1,10 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { cacheFolder } from "../../cli/places.js";
 import { ensureEngine, pluginSources, type Engine } from "../../rehearsal/engine/engine.js";
 
 /** What the program of the test makes its one Command from. */
@@ -30,7 +31,7 @@ export const files = pulumi.output(step.assets).apply((assets) => Object.keys(as
 let engine: Engine;
 let folder: string;
 beforeAll(async () => {
-  const cache = process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache", "holdfast");
+  const cache = cacheFolder();
   engine = await ensureEngine({ cache, report: (line) => process.stderr.write(`${line}\n`) });
 }, 1_500_000);
 

@@ -1,11 +1,13 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ensureDaemons } from "../../rehearsal/system/daemons/daemons.js";
+import { cacheFolder } from "../../cli/places.js";
 import { generate, height, runningChain, startChain, stopChain, type Chain } from "../../rehearsal/system/chain.js";
 import { ensurePrograms } from "../../rehearsal/system/programs.js";
 
-const cache = process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache/holdfast");
+const cache = cacheFolder();
 const state = mkdtempSync(join(tmpdir(), "holdfast-chain-"));
 const report = (): void => {};
 let programs = "";
@@ -13,7 +15,7 @@ const start = (): Promise<Chain> => startChain({ state, programs, address: "127.
 const pid = (): number => Number(readFileSync(join(state, "chain/pid"), "utf8"));
 
 beforeAll(async () => {
-  programs = (await ensurePrograms({ cache, daemonsFolder: join(cache, "bin"), report })).folder;
+  programs = (await ensurePrograms({ cache, daemonsFolder: (await ensureDaemons({ cache, report })).folder, report })).folder;
 });
 afterAll(async () => {
   await stopChain({ state, report, blocks: "delete" });

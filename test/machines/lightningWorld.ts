@@ -3,16 +3,18 @@ import { openSync } from "node:fs";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { createServer } from "node:net";
-import { homedir } from "node:os";
 import { promisify } from "node:util";
 import { ripemd160 } from "@noble/hashes/legacy.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bech32 } from "@scure/base";
 import { HDKey } from "@scure/bip32";
 import { CipherSeed } from "aezeed";
+import { cacheFolder } from "../../cli/places.js";
+import { ensureDaemons } from "../../rehearsal/system/daemons/daemons.js";
 
 const execute = promisify(execFile);
-const bin = `${process.env["HOLDFAST_CACHE"] ?? `${homedir()}/.cache/holdfast`}/bin`;
+/** lnd, btcd, restic's server: built once, as for a machine. */
+export const bin = (await ensureDaemons({ cache: cacheFolder(), report: () => undefined })).folder;
 export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** A port on loopback that nobody used a moment ago. */
@@ -49,6 +51,7 @@ export interface Running {
 export function start(argv: readonly [string, ...string[]], log: string): Running {
   const out = openSync(log, "a");
   const child = spawn(argv[0], argv.slice(1), { stdio: ["ignore", out, out] });
+  process.once("exit", () => child.kill("SIGKILL"));
   const ended = new Promise<void>((resolve) => {
     child.once("exit", () => resolve());
     child.once("error", () => resolve());

@@ -1,10 +1,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cacheFolder } from "../../cli/places.js";
 import { ensureImage } from "../../rehearsal/machines/image.js";
 import { leftovers } from "../../rehearsal/machines/leftovers.js";
 import { createMachine, deleteMachine, listMachines, restartMachine, type HostFile } from "../../rehearsal/machines/machine.js";
@@ -16,7 +17,7 @@ import { createStranger, deleteStranger } from "../../rehearsal/machines/strange
 import { runIn } from "../../rehearsal/machines/namespace.js";
 import { bringUpTunnel, takeDownTunnel } from "../../rehearsal/machines/tunnel.js";
 
-const cache = process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache/holdfast");
+const cache = cacheFolder();
 const folder = mkdtempSync(join(tmpdir(), "holdfast-machines-"));
 const state = join(folder, "state");
 const key = join(folder, "key");

@@ -1,97 +1,99 @@
-import { createHash } from "node:crypto";
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { systemHost, type GateHost, type Layout } from "../../agent/gate/host.js";
-import { fetchBackup, manifestOf, sendBackup, storeFacts } from "../../agent/backup/staging.js";
-import { openStore } from "../../agent/backup/store.js";
-import { run } from "../../agent/run.js";
-import { hostLayout } from "../../formats/hostLayout.js";
-import type { Settings } from "../../formats/settings.js";
-import { eventually, freePort, start, tlsPair, type Running } from "./lightningWorld.js";
+import { cacheFolder } from "../../cli/places.js";
+import { builtModules } from "../../rehearsal/engine/built.js";
+import { leftovers } from "../../rehearsal/machines/leftovers.js";
+import { createMachine, deleteMachine } from "../../rehearsal/machines/machine.js";
+import { namesOf } from "../../rehearsal/machines/names.js";
+import { end, processes } from "../../rehearsal/machines/processes.js";
+import { attempt, until, type Finished } from "../../rehearsal/machines/run.js";
+import { deleteStore, running, startStore, stopStore, type Store, type StoreArgs } from "../../rehearsal/machines/store.js";
+import { DAEMON_MODULES } from "../../rehearsal/system/daemons/daemons.js";
 
-const server = `${process.env["HOLDFAST_CACHE"] ?? `${homedir()}/.cache/holdfast`}/bin/rest-server`;
-const thereIsAServer = await access(server).then(() => true, () => false);
-const storePassword = "store-p@ss/word";
-const lightning = { nodePublicKey: `02${"a".repeat(64)}`, confirmedBalance: 5, addresses: { external: 3, internal: 1 }, channels: 0, blockHeight: 100 };
-const place = { environment: "dev", network: "regtest", node: "alice", generation: 1 } as const;
+const cache = cacheFolder();
+const folder = mkdtempSync(join(tmpdir(), "holdfast-store-"));
+const state = join(folder, "state");
+const key = join(folder, "key");
+const address = "10.231.250.41";
+const PASSWORD = "the-password-of-alice-is-long-and-random-5d1e";
+const report = (line: string): void => {
+  if (process.env["VERBOSE"]) console.log(line);
+};
+let args: StoreArgs;
+let store: Store;
 
-describe.skipIf(!thereIsAServer)("the store behind an append-only rest-server with its own certificate", () => {
-  let top = "";
-  let port = 0;
-  let serving: Running;
-  let host: GateHost;
-  const settings = async (): Promise<Settings> => ({
-    place, lightning: { nodePublicKey: lightning.nodePublicKey },
-    backup: { repository: `rest:https://127.0.0.1:${port}/alice/node`, user: "alice", certificate: await readFile(`${top}/cert`, "utf8") },
-  }) as Settings;
-  const serve = () => start([server, "--path", `${top}/data`, "--listen", `127.0.0.1:${port}`, "--append-only", "--private-repos", "--htpasswd-file", `${top}/htpasswd`, "--tls", "--tls-cert", `${top}/cert`, "--tls-key", `${top}/key`], `${top}/log`);
-  const answers = () => eventually("the server", 10_000, async () => (await fetch(`https://127.0.0.1:${port}/`).catch((error: Error) => /certificate/.test(String(error.cause)) && error)) !== false);
-  const deliver = (name: string, value: string) => writeFile(`${host.paths.secrets}/${name}`, value);
+/** Runs on the machine, with a shell function `restic_as USER PASSWORD REPOSITORY …`. */
+function onMachine(script: string): Promise<Finished> {
+  const withRestic = `set -e; restic_as() { u=$1 p=$2 r=$3; shift 3; RESTIC_REST_USERNAME=$u RESTIC_REST_PASSWORD=$p RESTIC_PASSWORD=repository restic --cacert /root/store.pem -r rest:https://${store.address}:${store.port}/$r/ "$@"; }; ${script}`;
+  return attempt(["ssh", "-F", "none", "-i", key, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", `UserKnownHostsFile=${join(namesOf(state, "alice").folder, "known_hosts")}`, `root@${address}`, "--", "bash", "-s"], { input: withRestic });
+}
 
-  beforeAll(async () => {
-    top = await mkdtemp(`${tmpdir()}/holdfast-store-`);
-    port = await freePort();
-    await tlsPair(top, "cert", "key");
-    await writeFile(`${top}/htpasswd`, `alice:{SHA}${createHash("sha1").update(storePassword).digest("base64")}\n`);
-    const paths = Object.fromEntries(Object.entries(hostLayout).map(([name, path]) => [name, path.startsWith("/") ? `${top}/host${path}` : path])) as Layout;
-    host = { ...systemHost, paths, waits: { ...systemHost.waits, store: 8_000 } };
-    await mkdir(paths.secrets, { recursive: true });
-    await deliver("backup-password", "a-repository-password");
-    await deliver("backup-store-password", `${storePassword}\n`);
-    serving = serve();
-    await answers();
+beforeAll(async () => {
+  const [programs] = await builtModules(DAEMON_MODULES.filter(({ name }) => name === "rest-server"), { cache, report });
+  args = { state, programs: programs!, port: 45_871, users: { alice: PASSWORD } };
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]);
+  await createMachine({ cache, state, name: "alice", address, authorizedKey: readFileSync(`${key}.pub`, "utf8"), report });
+  store = await startStore(args);
+  await onMachine(`cat > /root/store.pem <<'END'\n${store.certificate}END\n`);
+});
+
+afterAll(async () => {
+  await deleteMachine(state, "alice", { forget: "generation" });
+  await deleteStore(state);
+  expect(leftovers(state)).toEqual([]);
+  rmSync(folder, { recursive: true });
+});
+
+describe("the store", () => {
+  it("takes a backup from inside a machine over TLS, and gives it back", async () => {
+    expect(await onMachine(`restic_as alice ${PASSWORD} alice init; echo precious > /root/file; restic_as alice ${PASSWORD} alice backup /root/file; rm /root/file; restic_as alice ${PASSWORD} alice restore latest --target /; grep precious /root/file`)).toMatchObject({ exitCode: 0 });
   });
-  afterAll(async () => {
-    await serving?.stop();
-    await rm(top, { recursive: true, force: true });
+
+  it("refuses to forget and prune what it has", async () => {
+    await onMachine(`echo more > /root/more; restic_as alice ${PASSWORD} alice backup /root/more`);
+    const { exitCode, stdout, stderr } = await onMachine(`restic_as alice ${PASSWORD} alice forget --group-by host --keep-last 1 --prune`);
+    expect(exitCode).not.toBe(0);
+    expect(stdout + stderr).toContain("403 Forbidden");
+    expect((await onMachine(`restic_as alice ${PASSWORD} alice snapshots --json`)).stdout.match(/"short_id"/g)).toHaveLength(2);
   });
 
-  it("is empty before the first backup", async () => {
-    expect(await storeFacts(openStore(host, await settings()))).toEqual({ state: "empty" });
+  it("refuses a wrong password, another user's repository, and a client that pinned another certificate", async () => {
+    expect((await onMachine(`restic_as alice wrong alice snapshots`)).exitCode).not.toBe(0);
+    expect((await onMachine(`restic_as alice ${PASSWORD} bob init`)).exitCode).not.toBe(0);
+    const answer = (authorities: string): Promise<Finished> => onMachine(`curl -sS -o /dev/null -w '%{http_code}' --cacert ${authorities} https://${store.address}:${store.port}/`);
+    expect(await answer("/root/store.pem")).toMatchObject({ exitCode: 0, stdout: "401" });
+    expect((await answer("/etc/ssl/certs/ca-certificates.crt")).stderr).toContain("certificate");
   });
 
-  it("gives back what was sent, bytes and all", async () => {
-    const store = openStore(host, await settings());
-    await store.init();
-    expect(await storeFacts(store)).toEqual({ state: "empty" });
-    const channelBackup = Buffer.from([0, 255, 128, 10, 13, 0]);
-    for (const sequence of [0, 1]) await sendBackup(host, store, { manifest: manifestOf(place, sequence, lightning, new Date()), channelBackup });
-    const back = await fetchBackup(host, store);
-    expect(back.manifest).toMatchObject({ ...place, sequence: 1, lightning });
-    expect(back.channelBackup).toEqual(channelBackup);
-  }, 30_000);
+  it("keeps running, certificate and data, when it is asked for again, and is started again when it died", async () => {
+    const [before] = running(state);
+    expect(await startStore(args)).toEqual(store);
+    expect(running(state)).toEqual([before]);
+    await end(() => running(state), 0);
+    expect(await startStore(args)).toEqual(store);
+    expect(running(state)[0]!.pid).not.toBe(before!.pid);
+    expect(await onMachine(`restic_as alice ${PASSWORD} alice snapshots`)).toMatchObject({ exitCode: 0 });
+  });
 
-  it("is not emptied by a host that was taken over", async () => {
-    const store = openStore(host, await settings());
-    const runtime = `${top}/host/run/holdfast`;
-    const { id } = (await store.newest())!;
-    await expect(run(["restic", "--repository-file", `${runtime}/backup-repository`, "--password-file", `${host.paths.secrets}/backup-password`, "--cacert", `${runtime}/backup-store.pem`, "--no-cache", "forget", id], { deadline: 6_000 })).rejects.toThrow();
-    expect((await storeFacts(store)).state).toBe("manifest");
-  }, 30_000);
+  it("knows a new user without a restart", async () => {
+    const [before] = running(state);
+    await startStore({ ...args, users: { alice: PASSWORD, bob: "another-long-password" } });
+    expect(await until(async () => (await onMachine(`restic_as bob another-long-password bob cat config || restic_as bob another-long-password bob init`)).exitCode === 0, 10_000, 500)).toBe(true);
+    expect(running(state)).toEqual([before]);
+  });
 
-  it("is unreachable, and not empty, to a wrong user password, a wrong certificate and a server that is down, and never tells the password", async () => {
-    const right = await settings();
-    await deliver("backup-store-password", "wrong-p@ss/word");
-    const refused = await storeFacts(openStore(host, right));
-    expect(refused).toMatchObject({ state: "unreachable", why: expect.stringContaining("401") });
-    await deliver("backup-store-password", storePassword);
+  it("keeps passwords as hashes only, and out of its arguments", () => {
+    expect(readFileSync(join(state, "store/htpasswd"), "utf8")).not.toContain(PASSWORD);
+    expect(processes().filter(({ argv }) => argv[0]?.endsWith("rest-server") && argv.some((one) => one.includes(PASSWORD)))).toEqual([]);
+  });
 
-    await tlsPair(top, "other-cert", "other-key");
-    const forged = await storeFacts(openStore(host, { ...right, backup: { ...right.backup, certificate: await readFile(`${top}/other-cert`, "utf8") } }));
-    expect(forged).toMatchObject({ state: "unreachable", why: expect.stringContaining("certificate") });
-
-    await serving.stop();
-    const away = await storeFacts(openStore(host, right));
-    expect(away).toMatchObject({ state: "unreachable", why: expect.stringContaining("refused") });
-    serving = serve();
-    await answers();
-    for (const facts of [refused, forged, away]) expect(JSON.stringify(facts)).not.toMatch(/p@ss|p%40ss/);
-  }, 60_000);
-
-  it("says that the repository's password is wrong", async () => {
-    await deliver("backup-password", "another-password");
-    expect((await storeFacts(openStore(host, await settings()))).state).toBe("wrong-password");
-    await deliver("backup-password", "a-repository-password");
-  }, 30_000);
+  it("stops, and keeps its data until it is deleted", async () => {
+    await stopStore(state);
+    expect(running(state)).toEqual([]);
+    await startStore(args);
+    expect(await onMachine(`restic_as alice ${PASSWORD} alice snapshots`)).toMatchObject({ exitCode: 0 });
+  });
 });

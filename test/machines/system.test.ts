@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ensureDaemons } from "../../rehearsal/system/daemons/daemons.js";
+import { cacheFolder } from "../../cli/places.js";
 import type { Settings } from "../../formats/settings.js";
 import { createMachine, deleteMachine, restartMachine } from "../../rehearsal/machines/machine.js";
 import { BRIDGE_ADDRESS, namesOf } from "../../rehearsal/machines/names.js";
@@ -12,7 +14,7 @@ import { onBridge, removePlumbing } from "../../rehearsal/machines/plumbing.js";
 import { generate, height, startChain, stopChain, type Chain } from "../../rehearsal/system/chain.js";
 import { ensurePrograms } from "../../rehearsal/system/programs.js";
 
-const cache = process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache/holdfast");
+const cache = cacheFolder();
 const system = fileURLToPath(new URL("../../rehearsal/system", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "holdfast-system-"));
 const state = join(folder, "state");
@@ -95,7 +97,7 @@ const mainPids = (): Promise<string> => output("systemctl show --property=Id,Mai
 
 beforeAll(async () => {
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", key]);
-  const programs = (await ensurePrograms({ cache, daemonsFolder: join(cache, "bin"), report })).folder;
+  const programs = (await ensurePrograms({ cache, daemonsFolder: (await ensureDaemons({ cache, report })).folder, report })).folder;
   chain = await onBridge(() => startChain({ state, programs, address: BRIDGE_ADDRESS, port: 19444, report }));
   await createMachine({ cache, state, name, address, authorizedKey: readFileSync(`${key}.pub`, "utf8"), programs, report });
 

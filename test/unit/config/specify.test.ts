@@ -63,6 +63,8 @@ describe("a stack's configuration", () => {
     ["an unknown key", (input) => { input.nodes["alice"]!["tunel"] = {}; }, ["holdfast:nodes.alice.tunel", "found {}", "no setting of ours"]],
     ["an address that is none", (input) => { host(input)["address"] = "10.231.9"; }, ["holdfast:nodes.alice.host.commodity.address", 'found "10.231.9"', "wants an IPv4 address"]],
     ["a documentation address", (input) => { host(input)["address"] = "203.0.113.10"; }, ["host.commodity.address", "203.0.113.10", "reserved for documentation"]],
+    ["a store at a documentation address", (input) => { (input.nodes["alice"]!["backup"] as Record<string, unknown>)["repository"] = "rest:https://203.0.113.20:8000/alice/"; }, ["backup.repository", "203.0.113.20", "reserved for documentation"]],
+    ["a store with credentials in its address", (input) => { (input.nodes["alice"]!["backup"] as Record<string, unknown>)["repository"] = "rest:https://a:b@10.231.0.1:8000/alice/"; }, ["backup.repository", "without credentials"]],
     ["a port out of range", (input) => { tunnel(input)["port"] = 70000; }, ["holdfast:nodes.alice.tunnel.port", "found 70000", "from 1 to 65535"]],
     ["a name that is none", (input) => { input.nodes["Alice!"] = input.nodes["alice"]!; }, ["holdfast:nodes.Alice!", "lower-case"]],
     ["an unknown network", (input) => { input.network = "testnet3"; }, ["holdfast:network", '"testnet3"', "testnet4"]],
