@@ -5,12 +5,26 @@ import { join } from "node:path";
 import { shellArguments } from "../components/host/ssh.js";
 import { connectionSchema } from "../formats/step.js";
 import { hostSchema } from "../config/schema.js";
-import { deleteMachine, listMachines } from "../rehearsal/machines/machine.js";
-import { prepare, type Agreement } from "./prepare.js";
+import { createMachine, deleteMachine, listMachines } from "../rehearsal/machines/machine.js";
+import { planOf } from "../rehearsal/plan.js";
+import { ensureRehearsalKeys, sshPublicKey } from "./keys.js";
+import { prepare, prepareTools, rehearsed, type Agreement } from "./prepare.js";
 import type { Places } from "./places.js";
 import { table } from "./table.js";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+/** The address that a machine has, that the plan gives it, or the first one that is free in the environment's range. */
+async function freeAddress(places: Places, name: string): Promise<string> {
+  const machines = await listMachines(places.state);
+  const own = machines.find((one) => one.name === name)?.host?.address;
+  const planned = planOf(places.state, rehearsed(places)).machines;
+  const taken = new Set([...machines.map((one) => one.host?.address), ...planned.filter((one) => one.name !== name).map((one) => one.address)]);
+  const free = planOf(places.state, Array.from({ length: 200 }, (_, index) => `machine-${index}`)).machines.map((one) => one.address).find((address) => !taken.has(address));
+  const address = own ?? planned.find((one) => one.name === name)?.address ?? free;
+  if (address === undefined) throw new Error("All 200 addresses of this environment are taken. Delete a machine first.");
+  return address;
+}
 
 /** `holdfast machine create|list|ssh|delete`: the rehearsal's machines by hand. */
 export function machineCommands(
@@ -22,8 +36,16 @@ export function machineCommands(
   const inStack = (usage: string, description: string): Command =>
     machine.command(usage).description(description).option("-s, --stack <name>", "the environment", "dev");
 
-  inStack("create [name]", "make the machines of the environment's nodes, with the chain and the store that they use").option("--yes", "agree to installing Debian packages")
-    .action((_name: string | undefined, options: { readonly stack: string; readonly yes?: true }) => prepare(here(options), agreement(options)));
+  inStack("create [name]", "make one machine; without a name, those of the environment's nodes with the chain and the store that they use").option("--yes", "agree to installing Debian packages")
+    .action(async (name: string | undefined, options: { readonly stack: string; readonly yes?: true }) => {
+      const places = here(options);
+      if (name === undefined) return prepare(places, agreement(options));
+      const programs = await prepareTools(places, agreement(options), "rehearsal");
+      await ensureRehearsalKeys(places);
+      const address = await freeAddress(places, name);
+      const host = await createMachine({ cache: places.cache, state: places.state, name, address, programs, authorizedKey: sshPublicKey(places), report: print });
+      print(`${name} answers at ${host.address}, generation ${host.generation}: holdfast machine ssh ${name}`);
+    });
 
   inStack("list", "the machines that there are").option("--json", "print as JSON").action(async (options: { readonly stack: string; readonly json?: true }) => {
     const machines = await listMachines(here(options).state);

@@ -22,7 +22,7 @@ export async function makeNode(work: GateWork, store: Store, facts: Facts, decis
   const { place } = settings;
   const restored = decision.kind === "restore" ? await backupAsDecided(work, store, decision.manifest) : undefined;
   const before = decision.resume === undefined ? undefined : facts.disk.journal;
-  let window = before?.recoveryWindow ?? (restored === undefined ? FRESH_WINDOW : windowFor(restored.manifest.lightning.addresses));
+  let window = before?.recoveryWindow ?? (restored === undefined ? FRESH_WINDOW : windowFor(restored.manifest.lightning));
   let phase: Phase = before?.phase ?? "creating";
   const enter = async (next: Phase): Promise<void> => {
     await writeJournal(host, { place, nodePublicKey: settings.lightning.nodePublicKey, decision: decision.kind, phase: next, recoveryWindow: window });

@@ -31,9 +31,10 @@ const WINDOW_MARGIN = 100;
 const EMPTY_CHANNEL_BACKUP = 45;
 
 /** How many addresses lnd must look ahead so that it finds all that a manifest knows of. */
-export function windowFor({ external, internal }: Manifest["lightning"]["addresses"]): number {
-  const highest = Math.max(external, internal);
-  return highest === 0 ? LARGEST_WINDOW : Math.min(LARGEST_WINDOW, highest + WINDOW_MARGIN);
+export function windowFor({ addresses, confirmedBalance }: Pick<Manifest["lightning"], "addresses" | "confirmedBalance">): number {
+  const highest = Math.max(addresses.external, addresses.internal);
+  const unknown = highest === 0 && confirmedBalance > 0;
+  return unknown ? LARGEST_WINDOW : Math.min(LARGEST_WINDOW, highest + WINDOW_MARGIN);
 }
 
 /** Whether a restore has something to import. */

@@ -75,10 +75,13 @@ const restore = { kind: "restore", manifest } as const;
 const missing = (path: string) => access(path).then(() => false, () => true);
 
 describe("windowFor", () => {
-  it("reaches past the highest address that the manifest knows", () => expect(windowFor({ external: 40, internal: 300 })).toBe(400));
-  it("is the largest when nothing is known, and never larger", () => {
-    expect(windowFor({ external: 0, internal: 0 })).toBe(2500);
-    expect(windowFor({ external: 90_000, internal: 1 })).toBe(2500);
+  it("reaches past the highest address that the manifest knows", () => expect(windowFor({ addresses: { external: 40, internal: 300 }, confirmedBalance: 5 })).toBe(400));
+  it("is the largest when there are funds and no address is known, and never larger", () => {
+    expect(windowFor({ addresses: { external: 0, internal: 0 }, confirmedBalance: 5 })).toBe(2500);
+    expect(windowFor({ addresses: { external: 90_000, internal: 1 }, confirmedBalance: 5 })).toBe(2500);
+  });
+  it("is small for a wallet that never gave an address away", () => {
+    expect(windowFor({ addresses: { external: 0, internal: 0 }, confirmedBalance: 0 })).toBe(100);
   });
 });
 
