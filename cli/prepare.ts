@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Listr } from "listr2";
+import { Listr, ListrLogger, ProcessOutput } from "listr2";
 import { recipientsSchema } from "../config/schema.js";
 import { stackFileKeys } from "../config/project.js";
 import { networks, type Network } from "../formats/place.js";
@@ -57,7 +57,7 @@ export async function prepareTools({ cache }: Places, agreement: Agreement, scop
   const missing = rehearsal ? missingPackages() : [];
   if (missing.length > 0) {
     if (!await agreement.installPackages(missing)) throw new Error(`This machine lacks ${missing.join(", ")}. Install them (apt-get install ${missing.join(" ")}), or run this with --yes.`);
-    await installPackages(missing, (line) => process.stdout.write(`  ${line}\n`));
+    await installPackages(missing, (line) => process.stderr.write(`  ${line}\n`));
   }
   let programs = "";
   await new Listr([
@@ -84,7 +84,11 @@ export async function prepareTools({ cache }: Places, agreement: Agreement, scop
   return programs;
 }
 
-const listrOptions = (): { readonly renderer?: "simple" } => (process.stdout.isTTY ? {} : { renderer: "simple" });
+/** Without a terminal, progress goes to stderr as plain lines: stdout is the result's, which a script may read as JSON. */
+const listrOptions = () => ({
+  fallbackRenderer: "simple",
+  fallbackRendererOptions: { logger: new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) }) },
+}) as const;
 
 /** A rehearsed node's seed is made with its machine: its coins are worth nothing. */
 async function ensureRehearsalIdentities(places: Places, nodes: readonly string[]): Promise<void> {

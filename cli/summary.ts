@@ -28,5 +28,5 @@ function tunnelText(tunnel: NonNullable<NodeStatus["probe"]>["tunnel"], now: Dat
 /** A port's answer, and whether that is as it should be. */
 function portText({ port, name, wanted, answer }: SeenPort): string {
   const text = `${port} ${name} ${answer === "silent" ? "closed" : answer}`;
-  return (wanted === "closed") === (answer === "silent") ? text : paint("red", `${text} (wanted ${wanted})`);
+  return answer === (wanted === "closed" ? "silent" : "open") ? text : paint("red", `${text} (wanted ${wanted})`);
 }

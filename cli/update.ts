@@ -58,7 +58,8 @@ export async function destroyStack(stack: Stack): Promise<void> {
   const deployment = state.deployment as { readonly resources?: readonly { protect?: boolean }[] };
   for (const resource of deployment.resources ?? []) delete resource.protect;
   await stack.importStack(state);
-  await explained(() => stack.destroy({ onEvent: updateView(print, Date.now), suppressProgress: true }));
+  const { summary: done } = await explained(() => stack.destroy({ onEvent: updateView(print, Date.now), suppressProgress: true }));
+  print(changeText(done.resourceChanges ?? {}));
 }
 
 const VERBS: readonly (readonly [string, string])[] = [["create", "created"], ["update", "updated"], ["replace", "replaced"], ["delete", "deleted"], ["same", "unchanged"]];

@@ -41,8 +41,9 @@ export class Node extends pulumi.ComponentResource {
     const identity = new HeldIdentity(`${name}-lnd-seed`, specification.identity, inside);
     const secrets = new Secrets(`${name}-secrets`, specification, inside);
     const tunnels = new Tunnels(`${name}-tunnels`, { specification, secrets }, inside);
-    const settings = pulumi.all([tunnels.publicKey, tunnels.peers]).apply(([publicKey, peers]) =>
-      settingsOf(specification, stack.authorizedKeys, { publicKey, peers }));
+    // By way of the held identity: another node's seed is refused before anything is built for it.
+    const settings = pulumi.all([tunnels.publicKey, tunnels.peers, identity.identity]).apply(([publicKey, peers, held]) =>
+      settingsOf({ ...specification, identity: held }, stack.authorizedKeys, { publicKey, peers }));
 
     const host = new CommodityHost(`${name}-host`, {
       specification: specification.host, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }),
@@ -51,7 +52,9 @@ export class Node extends pulumi.ComponentResource {
     const bundle = new SealedBundle(`${name}-bundle`, {
       place, files: secrets.files, recipient: system.recipient, connection: host.connection, host,
     }, inside);
-    const activation = new SystemActivation(`${name}-activation`, { host, toplevel: system.toplevel, settings, after: bundle }, inside);
+    const activation = new SystemActivation(`${name}-activation`, {
+      host, toplevel: system.toplevel, settings, proofSeconds: stack.proofSeconds, after: bundle,
+    }, inside);
     const gate = new Gate(`${name}-gate`, {
       host, place, identity: identity.identity, recipient: system.recipient, toplevel: activation.result.apply(({ toplevel }) => toplevel),
       ...(stack.walletIdentityFile !== undefined && { walletIdentityFile: stack.walletIdentityFile }),

@@ -89,6 +89,8 @@ export const stackSchema = z.strictObject({
   system: z.strictObject({
     /** The flake whose `holdfastSystems.<node>` is pushed. */
     flake: pathSchema.default("./nix"),
+    /** Seconds that a new system has to prove itself before its host takes it back. */
+    proofSeconds: z.int({ error: "wants a whole number of seconds" }).min(20, "wants 20 to 600 seconds").max(600, "wants 20 to 600 seconds").default(60),
   }).prefault({}),
   access: z.strictObject({
     /** Who may log in as root. */

@@ -36,6 +36,8 @@ export interface StackSpecification {
   readonly environment: string;
   readonly network: Network;
   readonly flake: string;
+  /** Seconds that a new system has to prove itself before its host takes it back. */
+  readonly proofSeconds: number;
   readonly authorizedKeys: readonly string[];
   readonly identityFile?: string;
   readonly recipients: Recipients;

@@ -37,6 +37,7 @@ export function specify(environment: string, input: Readonly<Record<string, unkn
     environment,
     network: stack.network,
     flake: stack.system.flake,
+    proofSeconds: stack.system.proofSeconds,
     authorizedKeys: z.array(publicKeySchema).parse(stack.access.authorizedKeys),
     ...(stack.access.identityFile !== undefined && { identityFile: stack.access.identityFile }),
     recipients,

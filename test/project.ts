@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, readFi
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { execa, type Subprocess } from "execa";
+import { execa, type ResultPromise } from "execa";
 import { raze } from "../rehearsal/surroundings.js";
 
 const source = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -23,7 +23,7 @@ export interface Project {
   /** Runs `holdfast …` in it. A failure is an answer too. */
   readonly holdfast: (...argv: string[]) => Promise<Ended>;
   /** Starts `holdfast …` in a process group of its own, for tests that kill it. */
-  readonly start: (...argv: string[]) => Subprocess;
+  readonly start: (...argv: string[]) => ResultPromise;
   /** Runs a program with the environment that `holdfast env unlock` prints. */
   readonly pulumi: (...argv: string[]) => Promise<Ended>;
   /** Runs a command on a machine of the project, over its pinned key. */

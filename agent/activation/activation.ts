@@ -6,39 +6,66 @@ import { parseFormat } from "../../formats/versioned.js";
 import { withLock } from "../secrets/lock.js";
 import { thisHost, type Site } from "../secrets/site.js";
 import { awaitOutcome, finishCommit, rollBack, settle } from "./decisions.js";
-import { answerOf, decide, findRecord, isUndecided, writeRecord, type Trial } from "./record.js";
-import { activationUnit, armWatchdog, explainExit, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
+import { answerOf, decide, findRecord, isUndecided, writeRecord, type Found, type Trial } from "./record.js";
+import { activationUnit, armWatchdog, explainExit, isActive, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
 import { baseOf, bootSystem, currentSystem, requireSystem, toplevelSchema } from "./systems.js";
 
 const activateSchema = z.strictObject({
   toplevel: toplevelSchema,
   /** Seconds from now in which the activation must be committed. */
   deadline: z.int().min(5).max(3600),
-  /** What to go back to on a host that never had a system of ours. */
+  /** The asker's own name for this activation: asked for again under it, after a lost connection, it is not begun again. */
+  id: z.uuid().optional(),
 });
 const commitSchema = z.strictObject({ toplevel: toplevelSchema });
 const rollbackSchema = z.strictObject({ toplevel: toplevelSchema, reason: z.string().min(1) });
 
 /**
  * Runs a system on trial: until it is committed, a watchdog stands ready to bring the previous one back.
+ * A trial of the same system whose deployer or connection was lost is gone on with, its deadline what it was.
  *
- * @param input JSON: `{ toplevel, deadline }`
+ * @param input JSON: `{ toplevel, deadline, id? }`
  * @returns `pending` when it runs, `rolled-back` with the reason when it does not, `committed` when it ran and booted before: nothing is done then
  * @throws Busy when another activation is at work; when a rollback failed
  */
 export async function activate(input: string, site: Site = thisHost): Promise<Activation> {
-  const { toplevel, deadline } = parseFormat(activateSchema, "what activate was asked", input);
+  const { toplevel, deadline, id = randomUUID() } = parseFormat(activateSchema, "what activate was asked", input);
   return withLock(activationLock(site), { purpose: `the activation of ${toplevel}`, wait: 0 }, async () => {
+    const found = await findRecord(site);
+    if (found && await canGoOn(site, found, { toplevel, deadline, id })) {
+      await stopUnit(site, activationUnit);
+      return tryOut(site, found.record, deadline);
+    }
     const last = await settle(site);
+    if (last?.id === id) return concluded(last);
     const [current, boot] = await Promise.all([currentSystem(site), bootSystem(site)]);
     if (current === toplevel && boot === toplevel) return alreadyThere(site, toplevel, last);
     await requireSystem(site, toplevel);
-    const record = await begin(site, { toplevel, deadline, previous: previousSystem(toplevel, { last, current, boot, base: await baseOf(site, toplevel) }) });
-    const exitCode = await switchTo(site, { toplevel, action: "test", unit: activationUnit, deadline: deadline * 1000 + 30_000 });
-    if (exitCode !== 0) return ended(site, await rollBack(site, record, await explainExit(site, toplevel, exitCode)));
-    const found = await findRecord(site);
-    return found && !found.decision && found.record.id === record.id && isUndecided(found.record) ? answerOf(record) : answerOf(await awaitOutcome(site, record));
+    const record = await begin(site, { toplevel, deadline, id, previous: previousSystem(toplevel, { last, current, boot, base: await baseOf(site, toplevel) }) });
+    return tryOut(site, record, deadline);
   });
+}
+
+/** Whether a trial is the asked one, or another deployer's of the same system with half its time left. Under the lock, so that no step is at it any more. */
+async function canGoOn(site: Site, { record, decision }: Found, asked: { toplevel: string; deadline: number; id: string }): Promise<boolean> {
+  if (decision !== undefined || !isUndecided(record) || record.toplevel !== asked.toplevel) return false;
+  const hasTime = record.id === asked.id || record.endsMonotonic - site.monotonic() >= asked.deadline * 500;
+  return hasTime && isActive(site, watchdogUnit);
+}
+
+/** Switches to the system on trial. Done again, it finishes what is left of a switch that was cut short. */
+async function tryOut(site: Site, record: Trial, deadline: number): Promise<Activation> {
+  const { toplevel } = record;
+  const exitCode = await switchTo(site, { toplevel, action: "test", unit: activationUnit, deadline: deadline * 1000 + 30_000 });
+  if (exitCode !== 0) return ended(site, await rollBack(site, record, await explainExit(site, toplevel, exitCode)));
+  const found = await findRecord(site);
+  return found && !found.decision && found.record.id === record.id && isUndecided(found.record) ? answerOf(record) : answerOf(await awaitOutcome(site, record));
+}
+
+/** @throws when the rollback failed */
+function concluded(record: Trial): Activation {
+  if (record.state === "pending") throw new Error(record.reason);
+  return answerOf(record);
 }
 
 /**
@@ -52,13 +79,13 @@ export async function commit(input: string, site: Site = thisHost): Promise<Acti
   return withLock(activationLock(site), { purpose: `the commit of ${toplevel}`, wait: 30_000 }, async () => {
     const found = await findRecord(site);
     if (found?.record.toplevel !== toplevel) return withoutRecord(site, toplevel);
-    if (found.decision === "committing") return opened(site, await finishCommit(site, found.record));
-    if (found.record.state === "committed") return opened(site, answerOf(found.record));
+    if (found.decision === "committing") return ended(site, await finishCommit(site, found.record));
+    if (found.record.state === "committed") return ended(site, answerOf(found.record));
     if (found.decision || !isUndecided(found.record)) return answerOf(await awaitOutcome(site, found.record));
     const current = await currentSystem(site);
     if (current !== toplevel) throw new Error(`${toplevel} is on trial, and ${current ?? "no system"} is current: it is not committed. The watchdog will roll back at ${found.record.ends}.`);
     if (!(await decide(site, found.record, "committing"))) return answerOf(await awaitOutcome(site, found.record));
-    return opened(site, await finishCommit(site, found.record));
+    return ended(site, await finishCommit(site, found.record));
   });
 }
 
@@ -111,11 +138,11 @@ export async function activationReport(_input: string, site: Site = thisHost): P
 }
 
 /** Records the trial and arms its watchdog, before anything is switched. */
-async function begin(site: Site, { toplevel, previous, deadline }: { toplevel: string; previous: string; deadline: number }): Promise<Trial> {
+async function begin(site: Site, { toplevel, previous, deadline, id }: { toplevel: string; previous: string; deadline: number; id: string }): Promise<Trial> {
   await stopUnit(site, watchdogUnit);
   const record: Trial = {
     format: "holdfast-activation/1",
-    id: randomUUID(),
+    id,
     state: "pending",
     toplevel,
     previous,
@@ -158,13 +185,6 @@ async function withoutRecord(site: Site, toplevel: string): Promise<Activation> 
 
 async function ended(site: Site, answer: Activation): Promise<Activation> {
   await stopUnit(site, watchdogUnit);
-  return answer;
-}
-
-/** After a commit: daemons that hold an identity change their version now, and the gate alone knows when. */
-async function opened(site: Site, answer: Activation): Promise<Activation> {
-  await stopUnit(site, watchdogUnit);
-  await site.run(["systemctl", "start", "--no-block", "--", "holdfast-gate.service"], { deadline: 30_000 });
   return answer;
 }
 

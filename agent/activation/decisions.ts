@@ -49,6 +49,8 @@ export async function finishCommit(site: Site, record: Trial): Promise<Activatio
     await finish(site, "committing", record);
     throw new Error(`${toplevel} runs, and could not be made the system that boots: ${(error as Error).message}. The watchdog will roll it back at ${record.ends}.`, { cause: error });
   }
+  // Daemons that hold an identity change their version now, and the gate alone knows when.
+  await site.run(["systemctl", "start", "--no-block", "--", "holdfast-gate.service"], { deadline: 30_000 });
   const outcome: Trial = { ...record, state: "committed" };
   await finish(site, "committing", outcome);
   return answerOf(outcome);

@@ -67,6 +67,16 @@ export async function armWatchdog(site: Site, toplevel: string, previous: string
   );
 }
 
+export async function isActive(site: Site, unit: string): Promise<boolean> {
+  try {
+    await site.run(["systemctl", "is-active", "--quiet", "--", unit], { deadline: 30_000 });
+    return true;
+  } catch (error) {
+    if (error instanceof ProgramFailure) return false;
+    throw error;
+  }
+}
+
 /** Stops a unit; one that is not there is stopped. */
 export async function stopUnit(site: Site, unit: string): Promise<void> {
   try {

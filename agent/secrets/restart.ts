@@ -33,10 +33,25 @@ export async function restartNoted(site: Site, how: "wait" | "queue"): Promise<s
   return units;
 }
 
-/** Those units that the running system has, under their own names. @see systemctl(1), show: one block for each, in order */
+/**
+ * Those units that the running system has, under their own names, each before those that it comes after: systemctl asks for one restart after the
+ * other, and systemd takes a unit down before its dependents unless it knows by then that these go down too. @see systemctl(1), show: one block for each
+ */
 async function loaded(site: Site, units: readonly string[]): Promise<string[]> {
-  const blocks = await site.run(["systemctl", "show", "--property=Id,LoadState", "--", ...units], { deadline: 30_000 });
-  return [...new Set(blocks.split("\n\n").flatMap((block) => (/^LoadState=loaded$/m.test(block) ? /^Id=(.+)$/m.exec(block)?.[1] ?? [] : [])))];
+  const blocks = (await site.run(["systemctl", "show", "--property=Id,LoadState,After", "--", ...units], { deadline: 30_000 })).split("\n\n");
+  const after = new Map(blocks.filter((block) => /^LoadState=loaded$/m.test(block)).map((block) => [/^Id=(.+)$/m.exec(block)![1]!, /^After=(.*)$/m.exec(block)?.[1]?.split(" ") ?? []]));
+  return dependentsFirst(after);
+}
+
+/** @param after by unit, those that it comes after when starting */
+export function dependentsFirst(after: ReadonlyMap<string, readonly string[]>): string[] {
+  const left = [...after.keys()];
+  const ordered: string[] = [];
+  while (left.length > 0) {
+    const free = left.findIndex((unit) => !left.some((other) => other !== unit && after.get(other)!.includes(unit)));
+    ordered.push(...left.splice(Math.max(free, 0), 1));
+  }
+  return ordered;
 }
 
 async function noted(site: Site): Promise<string[]> {

@@ -25,8 +25,13 @@ export class RemoteFailure extends Error {
   }
 }
 
+const keyDigest = (to: Connection, digits: number): string => createHash("sha256").update(keyOf(to)).digest("hex").slice(0, digits);
+
 /** The name under which a host's key is pinned: whatever its address, port or jump host. */
-const alias = (to: Connection): string => `holdfast-${createHash("sha256").update(keyOf(to)).digest("hex").slice(0, 16)}`;
+const alias = (to: Connection): string => `holdfast-${keyDigest(to, 16)}`;
+
+/** The shared connection's socket, by pinned key too: a connection that another key has proven is none of this host's. */
+const socket = (to: Connection, folder: string): string => join(folder, `${keyDigest(to, 8)}-%C`);
 
 /** Type and key, without a comment. */
 const keyOf = (to: Connection): string => to.hostKey.split(" ").slice(0, 2).join(" ");
@@ -59,7 +64,7 @@ export function sshArguments(to: Connection, folder: string, channel: Channel, c
     "-o", "BatchMode=yes",
     ...proof(to, folder),
     ...(channel === "update"
-      ? ["-o", "ControlMaster=auto", "-o", `ControlPath=${join(folder, "%C")}`, "-o", "ControlPersist=20"]
+      ? ["-o", "ControlMaster=auto", "-o", `ControlPath=${socket(to, folder)}`, "-o", "ControlPersist=20"]
       : ["-o", "ControlMaster=no", "-o", "ControlPath=none"]),
     ...destination(to),
     "--", command,

@@ -1,13 +1,14 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { PolicyRule } from "../../formats/settings.js";
 import { activationSchema, probeSchema, type Activation, type Connection, type Probe } from "../../formats/step.js";
 import { askAgent } from "../host/agent.js";
-import { RemoteFailure } from "../host/ssh.js";
+import { RemoteFailure, type Channel } from "../host/ssh.js";
 import { tell } from "../stepProgram.js";
 import { knock } from "./knock.js";
 
-/** Seconds that a new system has to be proven before the host's watchdog takes it back. */
-export const PROOF_SECONDS = 60;
+/** Milliseconds after the watchdog's deadline in which a host may still be rolling back, or its connection be away. */
+const PATIENCE = 60_000;
 
 /** In the agent's words, when another activation has not ended. */
 const IN_PROGRESS = "is in progress since";
@@ -18,6 +19,8 @@ export interface ActivationRequest {
   readonly policy: readonly PolicyRule[];
   /** Public key that the tunnel's end must have. */
   readonly tunnelKey: string;
+  /** How long the new system has to be proven before the host's watchdog takes it back. */
+  readonly proofSeconds: number;
 }
 
 /**
@@ -27,65 +30,70 @@ export interface ActivationRequest {
  */
 export async function proveActivation(request: ActivationRequest): Promise<Activation> {
   const { connection, toplevel } = request;
-  const begun = await begin(connection, toplevel);
+  const begun = await begin(request);
   if (begun.state === "committed") return begun;
   if (begun.state === "rolled-back") throw rolledBack(begun);
 
   const fault = await faultOf(request);
   if (fault === undefined) {
-    const end = await ask(connection, "commit", { toplevel }).catch((error: Error) => afterLostConnection(connection, error.message));
+    const end = await ask(connection, "commit", { toplevel }).catch((error: Error) => afterLostConnection(request, error.message));
     if (end.state === "committed") return end;
     throw rolledBack(end);
   }
   tell(`the new system failed its proof (${fault}); taking it back`);
-  const end = await ask(connection, "rollback", { toplevel, reason: fault }).catch((error: Error) => afterLostConnection(connection, `${fault}; ${error.message}`));
+  const end = await ask(connection, "rollback", { toplevel, reason: fault }).catch((error: Error) => afterLostConnection(request, `${fault}; ${error.message}`));
   throw rolledBack({ ...end, reason: end.reason ?? fault });
 }
 
-/** Starts the activation, after the one of a deployer that died if there is one. When the connection breaks, asks the host over a new one what became of it. */
-async function begin(connection: Connection, toplevel: string): Promise<Activation> {
-  try {
-    return await ask(connection, "activate", { toplevel, deadline: PROOF_SECONDS });
-  } catch (error) {
-    if (!(error instanceof RemoteFailure)) throw error;
-    if (error.connectionLost) {
-      tell("the connection broke during activation; asking the host over a new one");
-      return whatBecame(connection, error.message);
+/**
+ * Starts the activation. Asked for again under the same id, it is not begun again: so a broken connection is no more than a delay,
+ * and so is the activation of a deployer that died.
+ */
+async function begin({ connection, toplevel, proofSeconds }: ActivationRequest): Promise<Activation> {
+  const activation = { toplevel, deadline: proofSeconds, id: randomUUID() };
+  const end = Date.now() + proofSeconds * 1000 + PATIENCE;
+  let channel: Channel = "update";
+  for (let told = ""; ; await pause(1000)) {
+    try {
+      return await ask(connection, "activate", activation, { deadline: 300_000, channel });
+    } catch (error) {
+      const delay = error instanceof RemoteFailure ? delayOf(error) : undefined;
+      if (delay === undefined) throw error;
+      if (Date.now() > end) throw unknownOutcome((error as Error).message);
+      if (told !== delay) tell(told = delay);
+      channel = "fresh";
     }
-    if (!error.stderr.includes(IN_PROGRESS)) throw error;
-    tell("the host still has an activation that nobody proved; waiting until its watchdog has ended it");
-    await afterLostConnection(connection, error.message);
-    return ask(connection, "activate", { toplevel, deadline: PROOF_SECONDS });
   }
 }
 
-/** What the host says once it answers again, at the latest some time after its watchdog's deadline. */
-async function whatBecame(connection: Connection, fault: string): Promise<Activation> {
-  const end = Date.now() + (PROOF_SECONDS + 60) * 1000;
-  for (;;) {
-    const report = await ask(connection, "activation-report", {}, 15_000).catch((error: Error) => error);
-    if (!(report instanceof Error)) return report;
-    if (Date.now() > end) {
-      throw new Error(`The outcome is unknown: ${fault}; and the host did not answer again (${report.message}). Its watchdog takes an unproven system back by itself. `
-        + "Reach its console, or run this again when it answers.");
-    }
-    await pause(2000);
-  }
+/** Why an activation is to be asked for again, or undefined when that would not help. */
+function delayOf(failure: RemoteFailure): string | undefined {
+  if (failure.connectionLost) return "the connection broke during activation; asking the host over a new one";
+  return failure.stderr.includes(IN_PROGRESS) ? "the host is still at an activation that another deployer began; waiting for its end" : undefined;
 }
 
 /** Waits until the host has decided for itself: its watchdog ends every unproven activation. */
-async function afterLostConnection(connection: Connection, fault: string): Promise<Activation> {
-  const end = Date.now() + (PROOF_SECONDS + 60) * 1000;
-  for (;;) {
-    const report = await whatBecame(connection, fault);
-    if (report.state !== "pending") return { ...report, reason: report.reason ?? fault };
-    if (Date.now() > end) throw new Error(`The activation is still pending after its deadline: ${fault}. Look at the unit holdfast-watchdog on the host.`);
-    await pause(2000);
+async function afterLostConnection({ connection, toplevel, proofSeconds }: ActivationRequest, fault: string): Promise<Activation> {
+  for (const end = Date.now() + proofSeconds * 1000 + PATIENCE; ; await pause(1000)) {
+    const report = await ask(connection, "activation-report", {}, { deadline: 15_000 }).catch((error: Error) => error);
+    if (!(report instanceof Error) && report.state !== "pending") {
+      if (report.toplevel === toplevel) return { ...report, reason: report.reason ?? fault };
+      return { state: "rolled-back", toplevel, previous: report.toplevel, reason: `${fault}; and the host restarted since` };
+    }
+    if (!(report instanceof Error) && report.reason !== undefined) throw new Error(`${report.reason}. The host's own rollback did not succeed.`);
+    if (Date.now() < end) continue;
+    if (report instanceof Error) throw unknownOutcome(`${fault}; and the host did not answer again (${report.message})`);
+    throw new Error(`The activation is still pending after its deadline: ${fault}. Look at the unit holdfast-watchdog on the host.`);
   }
 }
 
+const unknownOutcome = (fault: string): Error =>
+  new Error(`The outcome is unknown: ${fault}. The host's watchdog takes an unproven system back by itself. Reach its console, or run this again when it answers.`);
+
 /** Why the activated system must not stay, or undefined when it has proven itself. */
 async function faultOf({ connection, policy, tunnelKey, toplevel }: ActivationRequest): Promise<string | undefined> {
+  // Silence takes its second while the host is asked.
+  const knocks = unfiltered(connection, policy);
   let probe: Probe;
   try {
     probe = await askAgent(connection, "probe", {}, probeSchema, { deadline: 20_000, channel: "fresh" });
@@ -97,7 +105,7 @@ async function faultOf({ connection, policy, tunnelKey, toplevel }: ActivationRe
   if (!probe.firewallLoaded) return "the firewall's rules are not loaded";
   if (probe.tunnel === null) return "the tunnel's interface is missing";
   if (probe.tunnel.publicKey !== tunnelKey) return "the tunnel has another key than the stack gave it";
-  return unfiltered(connection, policy);
+  return knocks;
 }
 
 /** Knocks at ports that the policy closes: an answer of any kind, a refusal too, means that no firewall stands before them. */
@@ -112,5 +120,6 @@ async function unfiltered(connection: Connection, policy: readonly PolicyRule[])
 const rolledBack = (end: Activation): Error =>
   new Error(`The new system was taken back: ${end.reason ?? "its proof did not arrive in time"}. The host runs ${end.previous}, as before. Nothing else was changed; correct the cause and run this again.`);
 
-const ask = (connection: Connection, verb: string, input: unknown, deadline = 300_000): Promise<Activation> =>
-  askAgent(connection, verb, input, activationSchema, { deadline, channel: verb === "activate" ? "update" : "fresh" });
+/** Over a connection of its own unless told: what is asked here may have to tell of the end of another. */
+const ask = (connection: Connection, verb: string, input: unknown, { deadline = 300_000, channel = "fresh" }: { readonly deadline?: number; readonly channel?: Channel } = {}): Promise<Activation> =>
+  askAgent(connection, verb, input, activationSchema, { deadline, channel });

@@ -49,6 +49,8 @@ export interface ActivationArgs {
   readonly host: Host;
   readonly toplevel: pulumi.Input<string>;
   readonly settings: pulumi.Input<Settings>;
+  /** Seconds that the system has to prove itself before its host takes it back. */
+  readonly proofSeconds: number;
   /** What must be on the host before: the bundle with the secrets of the new system's services. */
   readonly after: pulumi.Resource;
 }
@@ -66,6 +68,7 @@ export class SystemActivation extends pulumi.ComponentResource {
         toplevel: args.toplevel,
         policy: pulumi.output(args.settings).apply((settings) => settings.firewall.policy),
         tunnelKey: pulumi.output(args.settings).apply((settings) => settings.tunnel.publicKey),
+        proofSeconds: args.proofSeconds,
       },
       output: activationSchema,
       host: args.host,

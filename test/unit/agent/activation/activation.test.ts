@@ -8,6 +8,7 @@ import { dyingAt } from "../secrets/standIn.js";
 import { base, fakeHost, first, second, type FakeHost } from "./host.js";
 
 const asked = (toplevel: string, more: object = {}): string => JSON.stringify({ toplevel, deadline: 60, ...more });
+const [one, other] = ["6f1b6e0c-2d0c-4b6e-9f0a-5b1f0c1d2e3f", "0d9c8b7a-6f5e-4d3c-8b2a-1f0e9d8c7b6a"];
 const named = (toplevel: string): string => JSON.stringify({ toplevel });
 const switching = (unit: string, toplevel: string, action: string): string =>
   `systemd-run --unit=${unit} --description=${action} ${toplevel} --wait --collect --quiet --no-ask-password --service-type=exec --property=TimeoutStopSec=10 ${toplevel}/bin/switch-to-configuration ${action}`;
@@ -89,6 +90,43 @@ describe("activate", () => {
     expect(host.commands.filter((command) => command.includes("switch-to-configuration"))).toEqual([switching("holdfast-rollback.service", first, "test"), switching("holdfast-activation.service", base, "test")]);
   });
 
+  it("goes on with a trial of the same system whose deployer died: nothing is taken back, and the watchdog's deadline stays", async () => {
+    const host = await fakeHost({ current: first, boot: first });
+    await activate(asked(second, { id: one }), host.site);
+    const begun = host.site.monotonic();
+    host.commands.length = 0;
+    await host.site.sleep(20_000);
+    expect(await activate(asked(second, { id: other }), host.site)).toEqual({ state: "pending", toplevel: second, previous: first });
+    expect(host.commands).toEqual(["systemctl is-active --quiet -- holdfast-watchdog.service", "systemctl stop -- holdfast-activation.service", switching("holdfast-activation.service", second, "test")]);
+    expect(await watchdog("", host.site)).toMatchObject({ state: "rolled-back" });
+    expect(host.site.monotonic() - begun).toBe(60_000);
+  });
+
+  it.each([
+    ["little of its time is left", (host: FakeHost) => host.site.sleep(40_000)],
+    ["its watchdog is gone", async (host: FakeHost) => void host.broken.add("systemctl is-active")],
+  ])("begins anew with such a trial when %s", async (_, spoil) => {
+    const host = await fakeHost({ current: first, boot: first });
+    await activate(asked(second, { id: one }), host.site);
+    await spoil(host);
+    host.commands.length = 0;
+    expect(await activate(asked(second, { id: other }), host.site)).toEqual({ state: "pending", toplevel: second, previous: first });
+    expect(host.commands).toEqual(expect.arrayContaining([switching("holdfast-rollback.service", first, "test"), arming(second, first), switching("holdfast-activation.service", second, "test")]));
+  });
+
+  it("answers what became of an activation when it is asked for it again, and does not try once more what was taken back", async () => {
+    const host = await fakeHost({ current: first, boot: first });
+    const again = asked(second, { id: one });
+    expect(await activate(again, host.site)).toMatchObject({ state: "pending" });
+    await host.site.sleep(59_000);
+    expect(await activate(again, host.site)).toMatchObject({ state: "pending" });
+    await watchdog("", host.site);
+    host.commands.length = 0;
+    expect(await activate(again, host.site)).toMatchObject({ state: "rolled-back", reason: expect.stringContaining("nobody committed") as string });
+    expect(host.commands).toEqual([]);
+    expect(await activate(asked(second, { id: other }), host.site)).toMatchObject({ state: "pending" });
+  });
+
   it("switches nothing when no watchdog can be armed", async () => {
     const host = await fakeHost({ current: first, boot: first });
     host.broken.add("systemd-run --unit=holdfast-watchdog");
@@ -145,8 +183,8 @@ describe("commit", () => {
     expect(host.commands).toEqual([
       `nix-env --profile ${host.site.layout.systemProfile} --set ${second}`,
       switching("holdfast-activation.service", second, "boot"),
-      "systemctl stop -- holdfast-watchdog.service",
       "systemctl start --no-block -- holdfast-gate.service",
+      "systemctl stop -- holdfast-watchdog.service",
     ]);
     expect(await systems(host)).toEqual({ current: second, boot: second });
     host.commands.length = 0;

@@ -17,9 +17,10 @@ describe("receive on a host whose system runs", () => {
     expect(told).toEqual({
       version: 5,
       changed: ["bitcoin-rpcpassword-privileged", "lnd-cert", "lnd-wallet-password"],
-      restarted: ["bitcoind.service", "lnd.service", "rtl.service"],
+      // Each before what it comes after: otherwise systemd would take bitcoind from under a running lnd.
+      restarted: ["rtl.service", "lnd.service", "bitcoind.service"],
     });
-    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState -- bitcoind.service lnd.service rtl.service", "systemctl try-restart -- bitcoind.service lnd.service rtl.service"]);
+    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState,After -- bitcoind.service lnd.service rtl.service", "systemctl try-restart -- rtl.service lnd.service bitcoind.service"]);
     const files = await installedFiles(site);
     expect(texts(files)).toEqual({ "lnd-wallet-password": "one", "lnd-cert": "cert", "bitcoin-rpcpassword-privileged": "rpc" });
     expect([files["lnd-wallet-password"]!.mode, files["lnd-cert"]!.mode]).toEqual([0o440, 0o444]);
@@ -35,7 +36,7 @@ describe("receive on a host whose system runs", () => {
     commands.length = 0;
     const told = await receive(await deliverable(site, bundleOf(6, [password, file("lnd-cert", "new cert", { mode: "0444", consumers: ["rtl.service"] }), rpc])), site);
     expect(told).toEqual({ version: 6, changed: ["lnd-cert"], restarted: ["rtl.service"] });
-    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState -- rtl.service", "systemctl try-restart -- rtl.service"]);
+    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState,After -- rtl.service", "systemctl try-restart -- rtl.service"]);
     const after = await installedFiles(site);
     expect(after["lnd-wallet-password"]).toEqual(before["lnd-wallet-password"]);
     expect(after["lnd-cert"]!.inode).not.toBe(before["lnd-cert"]!.inode);
@@ -65,7 +66,7 @@ describe("receive on a host whose system runs", () => {
     await receive(await deliverable(site, bundleOf(5, [password, rpc])), site);
     await writeFile(join(site.layout.secrets, "stray"), "");
     const told = await receive(await deliverable(site, bundleOf(6, [password])), site);
-    expect(told).toEqual({ version: 6, changed: ["bitcoin-rpcpassword-privileged", "stray"], restarted: ["bitcoind.service", "lnd.service"] });
+    expect(told).toEqual({ version: 6, changed: ["bitcoin-rpcpassword-privileged", "stray"], restarted: ["lnd.service", "bitcoind.service"] });
     expect(Object.keys(await installedFiles(site))).toEqual(["lnd-wallet-password"]);
   });
 
@@ -116,7 +117,7 @@ describe("receive on a host whose system runs", () => {
   it("starts the secrets target where it had failed", async () => {
     const { site, commands } = await standIn(systemd("failed"));
     await receive(await deliverable(site, bundleOf(5, [password])), site);
-    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState -- lnd.service", "systemctl try-restart -- lnd.service", "systemctl start --no-block -- nix-bitcoin-secrets.target"]);
+    expect(commands).toEqual([show, "systemctl show --property=Id,LoadState,After -- lnd.service", "systemctl try-restart -- lnd.service", "systemctl start --no-block -- nix-bitcoin-secrets.target"]);
   });
 });
 
@@ -136,7 +137,7 @@ describe("receive on a host without a system", () => {
     commands.length = 0;
     await installSecrets("", site);
     expect(texts(await installedFiles(site))).toEqual({ "lnd-wallet-password": "one" });
-    expect(commands).toEqual(["systemctl show --property=Id,LoadState -- lnd.service", "systemctl try-restart --no-block -- lnd.service"]);
+    expect(commands).toEqual(["systemctl show --property=Id,LoadState,After -- lnd.service", "systemctl try-restart --no-block -- lnd.service"]);
     commands.length = 0;
     expect(await installSecrets("", site)).toEqual({ version: 5, changed: [], restarted: [] });
     expect(commands).toEqual([]);

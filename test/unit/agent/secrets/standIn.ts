@@ -42,10 +42,15 @@ export async function standIn(answer: Answer): Promise<StandIn> {
   return { site, commands };
 }
 
+/** What units come after, on that host. */
+const AFTER: Readonly<Record<string, string>> = { "lnd.service": "bitcoind.service", "rtl.service": "lnd.service" };
+
 /** systemd of a host whose system runs, or that has none yet. */
 export function systemd(target: "active" | "failed" | "not-found"): Answer {
   return (argv) => {
-    if (argv[2] === "--property=Id,LoadState") return { stdout: argv.slice(4).map((unit) => `Id=${unit}\nLoadState=${unit.startsWith("absent") ? "not-found" : "loaded"}\n`).join("\n") };
+    if (argv[2] === "--property=Id,LoadState,After") {
+      return { stdout: argv.slice(4).map((unit) => `Id=${unit}\nAfter=basic.target ${AFTER[unit] ?? ""}\nLoadState=${unit.startsWith("absent") ? "not-found" : "loaded"}\n`).join("\n") };
+    }
     if (argv[1] === "show") return { stdout: target === "not-found" ? "LoadState=not-found\nActiveState=inactive\n" : `LoadState=loaded\nActiveState=${target}\n` };
     if (argv[1] === "try-restart" || argv[1] === "start") return {};
     return undefined;

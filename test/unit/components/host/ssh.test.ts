@@ -10,8 +10,14 @@ const pinned = [
 describe("ssh", () => {
   it("trusts the pinned key and nothing else, over the connection that an update shares", () => {
     expect(sshArguments(to, "/f", "update", "true")).toEqual([
-      "-o", "BatchMode=yes", ...pinned, "-o", "ControlMaster=auto", "-o", "ControlPath=/f/%C", "-o", "ControlPersist=20", "-p", "22", "root@10.231.9.7", "--", "true",
+      "-o", "BatchMode=yes", ...pinned, "-o", "ControlMaster=auto", "-o", "ControlPath=/f/2676f652-%C", "-o", "ControlPersist=20", "-p", "22", "root@10.231.9.7", "--", "true",
     ]);
+  });
+
+  it("shares no connection that another key has proven", () => {
+    const socketFor = (hostKey: string): string | undefined => sshArguments({ ...to, hostKey }, "/f", "update", "true").find((one) => one.startsWith("ControlPath="));
+    expect(socketFor("ssh-ed25519 AAAAother")).not.toBe(socketFor(to.hostKey));
+    expect(socketFor(`${to.hostKey} a comment`)).toBe(socketFor(to.hostKey));
   });
 
   it("proves from outside over a connection of its own", () => {

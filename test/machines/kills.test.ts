@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../../rehearsal/machines/run.js";
+import { newProject, type Ended, type Project } from "../project.js";
+import { pullThePlug, runningSteps } from "./deployer.js";
+import { sleep } from "./lightningWorld.js";
+
+/** Every step, and how far into it the deployer dies, in milliseconds: in the middle of its work where that takes long enough to have one. */
+const moments: ReadonlyMap<string, number> = new Map([
+  ["hold", 40], ["certify", 120], ["reach", 150], ["install", 700], ["contact", 120], ["seal", 80], ["deliver", 150], ["activate", 900], ["open", 1500],
+]);
+
+let project: Project;
+const killedAt = new Set<string>();
+/** What each killed update had said. */
+const said: string[] = [];
+let last: Ended;
+
+/** Runs the command until the first step that no deployer has died at yet, and kills it there. */
+async function killedUpdate(): Promise<void> {
+  const update = project.start("up", "--yes");
+  let ended = false;
+  void update.then(() => { ended = true; });
+  let next: string | undefined;
+  const found = await until(() => ended || (next = runningSteps(project).find((step) => !killedAt.has(step))) !== undefined, 90_000, 10);
+  expect(found && next, `a step other than ${[...killedAt].join(", ")}: ${ended ? (await update).all : ""}`).toBeDefined();
+  await sleep(moments.get(next!)!);
+  const alive = runningSteps(project);
+  await pullThePlug(project, update.pid!);
+  said.push(String((await update).all));
+  // A step that was quicker than its moment had its kill right after it.
+  for (const step of [next!, ...alive]) killedAt.add(step);
+  console.log(`killed at ${next}, while ${alive.join(", ") || "nothing"} ran`);
+}
+
+const onAlice = async (command: string): Promise<string> => {
+  const { exitCode, stdout, output } = await project.ssh("alice", command);
+  expect(exitCode, `${command}: ${output}`).toBe(0);
+  return stdout.trim();
+};
+
+beforeAll(async () => {
+  project = await newProject();
+  while (killedAt.size < moments.size) await killedUpdate();
+  const begin = Date.now();
+  last = await project.holdfast("up", "--yes");
+  console.log(`after ${said.length} kills, the same command took ${((Date.now() - begin) / 1000).toFixed(1)} s: ${last.output}`);
+});
+
+afterAll(async () => {
+  if (process.env["HOLDFAST_KEEP"] === undefined) expect(await project.remove()).toEqual([]);
+});
+
+describe("a deployer that was killed at each step", () => {
+  it("is followed by the same command, which finishes: the gate is open, as the node of the seed", async () => {
+    expect([...killedAt].sort()).toEqual([...moments.keys()].sort());
+    const { nodePublicKey } = JSON.parse(readFileSync(join(project.state, "alice.lnd-seed.json"), "utf8")) as { nodePublicKey: string };
+    expect(last.exitCode, last.output).toBe(0);
+    expect(last.output).toMatch(new RegExp(`node id +${nodePublicKey}\\n`));
+    expect(last.output).toMatch(/gate +open \((fresh|adopt)\)\n/);
+  });
+
+  it("leaves a lock, which the next one clears and says so", () => {
+    for (const output of [...said.slice(1), last.output]) expect(output).toMatch(/cleared the lock of process \d+, which is dead/);
+  });
+
+  it("leaves no operation pending in the stack, and nothing more to do", async () => {
+    const exported = await project.pulumi("stack", "export", "-s", "dev");
+    const { deployment } = JSON.parse(exported.stdout) as { deployment: { pending_operations?: unknown[] } };
+    expect(deployment.pending_operations ?? []).toEqual([]);
+    const preview = await project.pulumi("preview", "-s", "dev", "--expect-no-changes");
+    expect(preview.exitCode, preview.output).toBe(0);
+    expect(preview.output).not.toContain("pending operations");
+  });
+
+  it("leaves nothing half-done on the host", async () => {
+    console.log(await onAlice("ls -la /run/holdfast /var/lib/holdfast /var/lib/holdfast/sources /etc/nix-bitcoin-secrets.d; journalctl -o cat -u lnd-unopened -u holdfast-gate --no-pager | tail -60; nix-env -p /nix/var/nix/profiles/system --list-generations; journalctl -o cat -u holdfast-watchdog -u holdfast-activation -u holdfast-rollback"));
+  });
+});
