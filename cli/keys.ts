@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { identityIn, newIdentity, openText, sealText } from "../components/secrets/seal.js";
@@ -32,20 +32,29 @@ export async function ensureRehearsalKeys(places: Places): Promise<void> {
 /** The public half of the rehearsal's SSH key. */
 export const sshPublicKey = (places: Places): string => readFileSync(path(places, "ssh_ed25519.pub"), "utf8").trim();
 
+/** For how long an unlocked passphrase stays: until this command ends, or until the machine restarts or the environment is destroyed, for the user's own `pulumi`. */
+export type Unlocked = "command" | "shell";
+
 /**
- * Opens the stack's passphrase for this session.
+ * Opens the stack's passphrase.
  *
  * @returns the file for PULUMI_CONFIG_PASSPHRASE_FILE, in memory and this user's alone; undefined when the environment has no sealed passphrase
  */
-export async function unlockPassphrase(places: Places): Promise<string | undefined> {
+export async function unlockPassphrase(places: Places, until: Unlocked): Promise<string | undefined> {
   const sealed = path(places, "passphrase.age");
   if (!existsSync(sealed)) return undefined;
   const key = path(places, "environment.age-key");
   const passphrase = await openText(readFileSync(sealed, "utf8"), identityIn(readFileSync(key, "utf8"), key));
-  const file = memoryFile(places, "passphrase");
+  const file = passphraseFile(places, until);
   writeFileSync(file, passphrase, { mode: 0o600 });
+  if (until === "command") process.once("exit", () => rmSync(file, { force: true }));
   return file;
 }
+
+/** Forgets what `env unlock` left in memory. */
+export const lockPassphrase = (places: Places): void => rmSync(passphraseFile(places, "shell"), { force: true });
+
+const passphraseFile = (places: Places, until: Unlocked): string => memoryFile(places, until === "shell" ? "passphrase" : `${process.pid}.passphrase`);
 
 async function ensureIdentity(file: string): Promise<string> {
   if (!existsSync(file)) {

@@ -10,6 +10,7 @@ import { filesOf, projectFolder } from "../config/project.js";
 import { raze } from "../rehearsal/surroundings.js";
 import { agreed, typed } from "./ask.js";
 import { doctor } from "./doctor.js";
+import { lockPassphrase } from "./keys.js";
 import { machineCommands } from "./machines.js";
 import { connectionOf, secretOutputs, specification, statusOf } from "./nodes.js";
 import { placesOf, type Places } from "./places.js";
@@ -58,6 +59,7 @@ inStack("destroy", "destroy the environment's resources; a machine made here goe
     || await typed(`This destroys environment ${places.environment}: its secrets, and the hold on its identities${nodes.length > 0 ? ", its machines, its backups and its chain" : ""}.`, places.environment);
   if (!word) throw new Error(`Nothing was destroyed. Type the environment's name when asked${nodes.length > 0 ? ", or give --yes" : ""}.`);
   await destroyStack(await openStack(places, note));
+  lockPassphrase(places);
   if (nodes.length === 0) return;
   const left = await raze(places.state);
   const keys = stackKeys(places);
@@ -77,14 +79,14 @@ inStack("prepare", "build and install the tools of the rehearsal on this machine
   .action(async (options: StackOption & YesOption) => void await prepareTools(here(options), agreement(options), "rehearsal"));
 
 inStack("engine", "make Pulumi's engine and plugins ready, and say where they are").action(async (options: StackOption) => {
-  const { PATH, ...environment } = await pulumiEnvironment(here(options), note);
+  const { PATH, PULUMI_CONFIG_PASSPHRASE_FILE: _, ...environment } = await pulumiEnvironment(here(options), note, "command");
   print(`PATH begins with ${PATH?.split(":")[0]}`);
   for (const [key, value] of Object.entries(environment)) print(`${key}=${value}`);
 });
 
 const env = program.command("env").description("environments");
 env.command("unlock [name]").description('make plain `pulumi` usable in this shell: eval "$(holdfast env unlock)"').action(async (name = "dev") => {
-  const environment = await pulumiEnvironment(here({ stack: name }), note);
+  const environment = await pulumiEnvironment(here({ stack: name }), note, "shell");
   for (const [key, value] of Object.entries(environment)) print(`export ${key}='${value.replaceAll("'", "'\\''")}'`);
 });
 

@@ -2,7 +2,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { ensureEngine } from "../rehearsal/engine/engine.js";
-import { unlockPassphrase } from "./keys.js";
+import { forgetInterrupted } from "./interrupted.js";
+import { unlockPassphrase, type Unlocked } from "./keys.js";
 import type { Places } from "./places.js";
 import { clearStaleLocks } from "./staleLock.js";
 
@@ -12,9 +13,9 @@ const PROJECT_NAME = "holdfast";
  * Everything that plain `pulumi` needs in its environment to work on this stack, PATH included.
  * What the user has set already wins.
  */
-export async function pulumiEnvironment(places: Places, report: (line: string) => void): Promise<Record<string, string>> {
+export async function pulumiEnvironment(places: Places, report: (line: string) => void, until: Unlocked): Promise<Record<string, string>> {
   const engine = await ensureEngine({ cache: places.cache, report });
-  const passphraseFile = await unlockPassphrase(places);
+  const passphraseFile = await unlockPassphrase(places, until);
   const backend = process.env["PULUMI_BACKEND_URL"] ?? `file://${join(places.project, ".holdfast", "state")}`;
   if (backend.startsWith("file://")) mkdirSync(new URL(backend), { recursive: true });
   return {
@@ -25,9 +26,16 @@ export async function pulumiEnvironment(places: Places, report: (line: string) =
   };
 }
 
+/** Opens a stack for an update: without what a killed one had begun. */
+export async function openStackForUpdate(places: Places, report: (line: string) => void): Promise<Stack> {
+  const stack = await openStack(places, report);
+  (await forgetInterrupted(stack, process.env["PULUMI_BACKEND_URL"]!, PROJECT_NAME)).forEach(report);
+  return stack;
+}
+
 /** Opens a stack for Pulumi's Automation API, made when it is new. Clears the lock of a deployer that died on this machine. */
 export async function openStack(places: Places, report: (line: string) => void): Promise<Stack> {
-  const environment = await pulumiEnvironment(places, report);
+  const environment = await pulumiEnvironment(places, report, "command");
   Object.assign(process.env, environment);
   clearStaleLocks(environment["PULUMI_BACKEND_URL"]!, PROJECT_NAME, places.environment).forEach(report);
   return LocalWorkspace.createOrSelectStack(

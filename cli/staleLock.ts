@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,12 +37,16 @@ function locksIn(folder: string): string[] {
   }
 }
 
-/** Whether a process runs. @see kill(2), signal 0 */
+/** Whether a process runs. One that has ended and whose parent did not ask how (a zombie) still takes signals. @see kill(2), signal 0; proc_pid_stat(5), field 3 */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    const stat = `/proc/${pid}/stat`;
+    return !existsSync(stat) || !/^.*\) [ZX] /s.test(readFileSync(stat, "utf8"));
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ESRCH" || code === "ENOENT") return false;
+    if (code === "EPERM") return true;
+    throw error;
   }
 }

@@ -1,8 +1,9 @@
 import { ConcurrentUpdateError, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { forgetRepeatable, type Deployment } from "./interrupted.js";
 import { knownStatusOf, specification, statusOf } from "./nodes.js";
 import { prepare, type Agreement } from "./prepare.js";
 import type { Places } from "./places.js";
-import { openStack } from "./session.js";
+import { openStack, openStackForUpdate } from "./session.js";
 import { summary } from "./summary.js";
 import { updateView } from "./updateView.js";
 
@@ -14,7 +15,7 @@ export async function up(places: Places, agreement: Agreement, form: "text" | "j
   const say = form === "json" ? (line: string) => void process.stderr.write(`${line}\n`) : print;
   await prepare(places, agreement);
   specification(places);
-  const stack = await openStack(places, say);
+  const stack = await openStackForUpdate(places, say);
   say(`pulumi up, stack ${places.environment}`);
   const result = await explained(() => stack.up({ onEvent: updateView(say, Date.now), suppressProgress: true, suppressOutputs: true }));
   const changes = result.summary.resourceChanges ?? {};
@@ -55,7 +56,8 @@ export async function explained<T>(update: () => Promise<T>): Promise<T> {
 /** Destroys a stack's resources, protected ones too: the caller has the operator's word. */
 export async function destroyStack(stack: Stack): Promise<void> {
   const state = await stack.exportStack();
-  const deployment = state.deployment as { readonly resources?: readonly { protect?: boolean }[] };
+  const deployment = state.deployment as Deployment & { readonly resources?: readonly { protect?: boolean }[] };
+  forgetRepeatable(deployment);
   for (const resource of deployment.resources ?? []) delete resource.protect;
   await stack.importStack(state);
   const { summary: done } = await explained(() => stack.destroy({ onEvent: updateView(print, Date.now), suppressProgress: true }));

@@ -2,7 +2,9 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, readFi
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { execa, type ResultPromise } from "execa";
+import { execa, type Subprocess } from "execa";
+import { lockPassphrase } from "../cli/keys.js";
+import { placesOf } from "../cli/places.js";
 import { raze } from "../rehearsal/surroundings.js";
 
 const source = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -23,7 +25,7 @@ export interface Project {
   /** Runs `holdfast …` in it. A failure is an answer too. */
   readonly holdfast: (...argv: string[]) => Promise<Ended>;
   /** Starts `holdfast …` in a process group of its own, for tests that kill it. */
-  readonly start: (...argv: string[]) => ResultPromise;
+  readonly start: (...argv: string[]) => Subprocess & Promise<{ readonly all: string }>;
   /** Runs a program with the environment that `holdfast env unlock` prints. */
   readonly pulumi: (...argv: string[]) => Promise<Ended>;
   /** Runs a command on a machine of the project, over its pinned key. */
@@ -73,6 +75,7 @@ export async function newProject(): Promise<Project> {
     edit: (path, change) => writeFileSync(join(folder, path), change(readFileSync(join(folder, path), "utf8"))),
     remove: async () => {
       const left = await raze(state);
+      lockPassphrase(placesOf(folder, "dev"));
       rmSync(folder, { recursive: true, force: true });
       return left;
     },

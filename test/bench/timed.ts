@@ -15,7 +15,9 @@ export async function timed(argv: readonly string[], options: { readonly cwd: st
   const begin = performance.now();
   const since = (): number => (performance.now() - begin) / 1000;
   const lines: { at: number; text: string }[] = [];
-  const running = execa(argv[0]!, argv.slice(1), { cwd: options.cwd, env: options.environment, extendEnv: false, all: true, buffer: false, reject: false, stdin: "ignore", timeout: 900_000, cancelSignal: interruption.signal });
+  const running = execa(argv[0]!, argv.slice(1), {
+    cwd: options.cwd, env: options.environment, extendEnv: false, all: true, buffer: false, reject: false, stdin: "ignore", timeout: 900_000, cancelSignal: interruption.signal,
+  });
   createInterface({ input: running.all }).on("line", (text) => lines.push({ at: since(), text }));
   const { failed, exitCode } = await running;
   const seconds = since();
