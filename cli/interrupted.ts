@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import { ConcurrentUpdateError, type Stack } from "@pulumi/pulumi/automation/index.js";
 
 interface Operation {
   readonly type: string;
@@ -39,6 +39,12 @@ export async function forgetInterrupted(stack: Stack, backend: string, projectNa
   const state = await stack.exportStack();
   const forgotten = forgetRepeatable(state.deployment as Deployment);
   if (forgotten === 0) return [];
-  await stack.importStack(state);
+  try {
+    await stack.importStack(state);
+  } catch (error) {
+    // Another update is alive, and these are its own: the next command meets its lock, and says so.
+    if (error instanceof ConcurrentUpdateError) return [];
+    throw error;
+  }
   return [`a killed update left ${forgotten} ${forgotten === 1 ? "step" : "steps"} half-way; each is begun again`];
 }

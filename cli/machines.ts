@@ -6,7 +6,7 @@ import { shellArguments } from "../components/host/ssh.js";
 import { connectionSchema } from "../formats/step.js";
 import { hostSchema } from "../config/schema.js";
 import { createMachine, deleteMachine, listMachines } from "../rehearsal/machines/machine.js";
-import { planOf } from "../rehearsal/plan.js";
+import { MOST_MACHINES, planOf } from "../rehearsal/plan.js";
 import { ensureRehearsalKeys, sshPublicKey } from "./keys.js";
 import { prepare, prepareTools, rehearsed, type Agreement } from "./prepare.js";
 import type { Places } from "./places.js";
@@ -20,9 +20,9 @@ async function freeAddress(places: Places, name: string): Promise<string> {
   const own = machines.find((one) => one.name === name)?.host?.address;
   const planned = planOf(places.state, rehearsed(places)).machines;
   const taken = new Set([...machines.map((one) => one.host?.address), ...planned.filter((one) => one.name !== name).map((one) => one.address)]);
-  const free = planOf(places.state, Array.from({ length: 200 }, (_, index) => `machine-${index}`)).machines.map((one) => one.address).find((address) => !taken.has(address));
+  const free = planOf(places.state, Array.from({ length: MOST_MACHINES }, (_, index) => `machine-${index}`)).machines.map((one) => one.address).find((address) => !taken.has(address));
   const address = own ?? planned.find((one) => one.name === name)?.address ?? free;
-  if (address === undefined) throw new Error("All 200 addresses of this environment are taken. Delete a machine first.");
+  if (address === undefined) throw new Error(`All ${MOST_MACHINES} addresses of this environment are taken. Delete a machine first.`);
   return address;
 }
 

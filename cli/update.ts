@@ -7,6 +7,9 @@ import { openStack, openStackForUpdate } from "./session.js";
 import { summary } from "./summary.js";
 import { updateView } from "./updateView.js";
 
+/** Steps at the same time. Most wait for their hosts; Pulumi's own default lets eight gates hold up every other node. */
+const PARALLEL = 64;
+
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Makes the machines first when they are made here, then runs the update, then shows each node. */
@@ -17,7 +20,7 @@ export async function up(places: Places, agreement: Agreement, form: "text" | "j
   specification(places);
   const stack = await openStackForUpdate(places, say);
   say(`pulumi up, stack ${places.environment}`);
-  const result = await explained(() => stack.up({ onEvent: updateView(say, Date.now), suppressProgress: true, suppressOutputs: true }));
+  const result = await explained(() => stack.up({ parallel: PARALLEL, onEvent: updateView(say, Date.now), suppressProgress: true, suppressOutputs: true }));
   const changes = result.summary.resourceChanges ?? {};
   const specified = specification(places);
   const changed = Object.entries(changes).some(([operation, count]) => operation !== "same" && count > 0);

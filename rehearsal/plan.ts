@@ -9,6 +9,9 @@ export interface Plan {
   readonly chainPort: number;
 }
 
+/** Addresses come in blocks of 16, 2,400 of them. */
+export const MOST_MACHINES = 16;
+
 /** Names of the nodes whose host is a machine made here: those that take their host from `.holdfast/<environment>/machines/`. */
 export function rehearsedNodes(environment: string, keys: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(Object(keys["nodes"]) as Record<string, unknown>)
@@ -24,8 +27,10 @@ export function rehearsedNodes(environment: string, keys: Readonly<Record<string
 export function planOf(state: string, nodes: readonly string[]): Plan {
   const number = createHash("sha256").update(resolve(state)).digest().readUInt32BE(0);
   const port = 20_000 + (number % 10_000) * 3;
+  if (nodes.length > MOST_MACHINES) throw new Error(`${nodes.length} machines are more than the ${MOST_MACHINES} that a rehearsed environment has addresses for. Spread them over environments.`);
+  const first = 16 + (Math.floor(number / 200) % 12) * 16;
   return {
-    machines: nodes.map((name, index) => ({ name, address: `10.231.${10 + (number % 200)}.${10 + index}` })),
+    machines: nodes.map((name, index) => ({ name, address: `10.231.${10 + (number % 200)}.${first + index}` })),
     storePort: port,
     chainPort: port + 1,
   };

@@ -163,7 +163,7 @@ describe("no secret value", () => {
     console.log(`${samples.passes()} looks at ${samples.processes()} processes, ${samples.files.size} passing files`);
     expect(samples.passes()).toBeGreaterThan(100);
     expect(samples.text()).toContain("holdfast-agent");
-    expect(samples.text()).toContain("dist/steps/seal.js");
+    for (const step of ["hold", "certify", "reach", "install", "contact", "seal", "deliver", "activate", "open"]) expect(samples.text()).toContain(`dist/steps/${step}.js`);
     expect(await canary.searchTexts(new Map([["samples", samples.text()]]))).toEqual([]);
     expect([...samples.files.keys()].filter((path) => path.includes("automation-logs"))).toEqual([]);
     expect(except(await canary.searchTexts(samples.files), [UNLOCKED])).toEqual([]);
@@ -196,7 +196,7 @@ describe("no secret value", () => {
     const inProject = await canary.search(await filesBelow([project.folder], { without: machines }));
     expect(except(inProject, [/^\/\.holdfast\/dev\/((environment|recovery|wallet)\.age-key|ssh_ed25519|store-password)$/], project.folder)).toEqual([]);
     const elsewhere = await filesBelow(["/tmp", "/var/tmp", "/var/log", "/dev/shm", "/run", "/root"], {
-      without: ["/tmp/holdfast-project-*", "/dev/shm/holdfast-canary-*", "*/machines/*/upper", "*/machines/*/root", "*/machines/*/work", "/run/host"], newerThan: join(marker, "marker"),
+      without: ["/tmp/holdfast-project-*", "/dev/shm/holdfast-canary-*", "*/machines/*/upper", "*/machines/*/root", "*/machines/*/work", "/run/netns"], newerThan: join(marker, "marker"),
     });
     expect(except(await canary.search(elsewhere), [UNLOCKED])).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import { ConcurrentUpdateError, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, describe, expect, it } from "vitest";
 import { forgetInterrupted, forgetRepeatable, type Deployment } from "../../../cli/interrupted.js";
 
@@ -49,6 +49,14 @@ describe("a stack in a folder", () => {
     const { stack, calls } = stackWith("other", operations);
     expect(await forgetInterrupted(stack, backend, "holdfast")).toEqual([]);
     expect(calls).toEqual([]);
+  });
+
+  it("keeps what a living update is at: its lock is in the way", async () => {
+    const { stack } = stackWith("dev", [step]);
+    const locked = Object.assign(Object.create(stack) as Stack, {
+      importStack: () => Promise.reject(new ConcurrentUpdateError({ stdout: "", stderr: "the stack is currently locked by 1 lock(s)", code: 255 } as ConstructorParameters<typeof ConcurrentUpdateError>[0])),
+    });
+    expect(await forgetInterrupted(locked, backend, "holdfast")).toEqual([]);
   });
 
   it("is no other backend's", async () => {

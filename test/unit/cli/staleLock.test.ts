@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { clearStaleLocks, isAlive } from "../../../cli/staleLock.js";
 
 let state: string;
@@ -50,6 +51,18 @@ describe("a backend's lock", () => {
     expect(clearStaleLocks(backend(), "holdfast", "prod")).toEqual([]);
     expect(clearStaleLocks("s3://bucket", "holdfast", "dev")).toEqual([]);
     expect(existsSync(lock)).toBe(true);
+  });
+
+  it("is cleared when its process has ended and only its parent has not noticed", async () => {
+    const child = spawn("sh", ["-c", "true & echo $!; exec sleep 30"]);
+    try {
+      const pid = Number(String((await once(child.stdout, "data"))[0]));
+      await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toMatch(/\) Z /));
+      hold(pid);
+      expect(clearStaleLocks(backend(), "holdfast", "dev")).toEqual([`cleared the lock of process ${pid}, which is dead`]);
+    } finally {
+      child.kill();
+    }
   });
 
   it("counts a process of another user as alive", () => {

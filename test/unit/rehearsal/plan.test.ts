@@ -7,7 +7,7 @@ const names = (count: number): string[] => Array.from({ length: count }, (_, ind
 
 describe("a rehearsed environment's plan", () => {
   it("gives each machine a valid address of its own, and the store and the chain ports of their own, wherever the project lies", () => {
-    fc.assert(fc.property(fc.string(), fc.integer({ min: 0, max: 40 }), (folder, count) => {
+    fc.assert(fc.property(fc.string(), fc.integer({ min: 0, max: 16 }), (folder, count) => {
       const { machines, storePort, chainPort } = planOf(`/p/${folder}`, names(count));
       expect(new Set(machines.map(({ address }) => address)).size).toBe(count);
       for (const { address } of machines) checkAddress(address);
@@ -22,7 +22,7 @@ describe("a rehearsed environment's plan", () => {
     expect(ports.size).toBeGreaterThanOrEqual(49);
     const addresses = Array.from({ length: 200 }, (_, index) => planOf(`/tmp/holdfast-project-${index}/.holdfast/dev`, ["alice"]).machines[0]!.address);
     const pairs = addresses.flatMap((one, index) => addresses.slice(index + 1).map((other) => one === other));
-    expect(pairs.filter(Boolean).length / pairs.length).toBeLessThan(0.01);
+    expect(pairs.filter(Boolean).length / pairs.length).toBeLessThan(0.002);
   });
 
   it("leaves a node whose host is not made here to itself", () => {
