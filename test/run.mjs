@@ -23,9 +23,9 @@ function count(name, well) {
   return well;
 }
 
-function vitest(projects) {
+function vitest(projects, ...options) {
   const report = join(mkdtempSync(join(tmpdir(), "holdfast-test-")), "report.json");
-  const well = run([join(bin, "vitest"), "run", ...projects.flatMap((name) => ["--project", name]), "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]);
+  const well = run([join(bin, "vitest"), "run", ...projects.flatMap((name) => ["--project", name]), ...options, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]);
   if (!existsSync(report)) return count(`vitest ${projects.join(" ")}`, false);
   const result = JSON.parse(readFileSync(report, "utf8"));
   counts.passed += result.numPassedTests;
@@ -43,7 +43,7 @@ if (!fresh || count("npm ci", run(["npm", "ci"]))) {
   count("types (tsc)", run([join(bin, "tsc"), "--noEmit"]));
   vitest(["unit"]);
   if (count("what the tests need on this machine (holdfast prepare)", run(["node", "cli/holdfast.mjs", "prepare", "--yes"]))) {
-    vitest(["engine", "machines", ...(process.argv.includes("--long") ? ["long"] : [])]);
+    vitest(["engine", "machines", ...(process.argv.includes("--long") ? ["long"] : [])], "--maxWorkers=3");
   }
 }
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

@@ -41,8 +41,8 @@ export async function proveActivation(request: ActivationRequest): Promise<Activ
     throw rolledBack(end);
   }
   tell(`the new system failed its proof (${fault}); taking it back`);
-  const end = await ask(connection, "rollback", { toplevel, reason: fault }).catch((error: Error) => afterLostConnection(request, `${fault}; ${error.message}`));
-  throw rolledBack({ ...end, reason: end.reason ?? fault });
+  const end = await ask(connection, "rollback", { toplevel, reason: fault }).catch(() => afterLostConnection(request, fault));
+  throw rolledBack(end);
 }
 
 /**
@@ -77,8 +77,10 @@ async function afterLostConnection({ connection, toplevel, proofSeconds }: Activ
   for (const end = Date.now() + proofSeconds * 1000 + PATIENCE; ; await pause(1000)) {
     const report = await ask(connection, "activation-report", {}, { deadline: 15_000 }).catch((error: Error) => error);
     if (!(report instanceof Error) && report.state !== "pending") {
-      if (report.toplevel === toplevel) return { ...report, reason: report.reason ?? fault };
-      return { state: "rolled-back", toplevel, previous: report.toplevel, reason: `${fault}; and the host restarted since` };
+      if (report.toplevel === toplevel && report.state === "committed") return report;
+      const reason = report.toplevel === toplevel ? report.reason : "the host restarted before the commit";
+      const previous = report.toplevel === toplevel ? report.previous : report.toplevel;
+      return { state: "rolled-back", toplevel, previous, reason: `${oneLine(fault)}; so ${reason}` };
     }
     if (!(report instanceof Error) && report.reason !== undefined) throw new Error(`${report.reason}. The host's own rollback did not succeed.`);
     if (Date.now() < end) continue;
@@ -98,7 +100,7 @@ async function faultOf({ connection, policy, tunnelKey, toplevel }: ActivationRe
   try {
     probe = await askAgent(connection, "probe", {}, probeSchema, { deadline: 20_000, channel: "fresh" });
   } catch (error) {
-    return `a fresh connection did not get through: ${(error as Error).message}`;
+    return `a fresh connection did not get through: ${oneLine((error as Error).message)}`;
   }
   if (probe.system !== toplevel) return `the host runs ${probe.system}`;
   if (probe.failedUnits.length > 0) return `failed units: ${probe.failedUnits.join(", ")}`;
@@ -116,6 +118,8 @@ async function unfiltered(connection: Connection, policy: readonly PolicyRule[])
   const answered = closed.filter((_, index) => answers[index] !== "silent");
   return answered.length === 0 ? undefined : `the firewall does not filter: port ${answered.join(", ")} answered from outside`;
 }
+
+const oneLine = (text: string): string => text.trim().replaceAll("\n", " | ");
 
 const rolledBack = (end: Activation): Error =>
   new Error(`The new system was taken back: ${end.reason ?? "its proof did not arrive in time"}. The host runs ${end.previous}, as before. Nothing else was changed; correct the cause and run this again.`);

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { activationSchema, type Activation } from "../../formats/step.js";
 import type { HostFile } from "../../rehearsal/machines/machine.js";
 import { namesOf } from "../../rehearsal/machines/names.js";
-import { processes, signal, type Process } from "../../rehearsal/machines/processes.js";
+import { inNamespace, processes, signal, type Process } from "../../rehearsal/machines/processes.js";
 import { until } from "../../rehearsal/machines/run.js";
 import type { Project } from "../project.js";
 
@@ -13,6 +14,13 @@ export function sharedConnections({ state }: Project): Process[] {
   const { hostKey } = JSON.parse(readFileSync(hostFile, "utf8")) as HostFile;
   const socket = `/${createHash("sha256").update(hostKey).digest("hex").slice(0, 8)}-`;
   return processes().filter(({ argv }) => argv[0]?.startsWith("ssh: ") && argv[0].includes(socket));
+}
+
+/** What the agent on a project's machine has written of its last activation, read past its network. */
+export function trialOn({ state }: Project): Activation | undefined {
+  const leader = inNamespace(namesOf(state, "alice").namespace).find(({ argv }) => argv[0]?.endsWith("/systemd"));
+  const text = ifThere(() => readFileSync(`/proc/${leader!.pid}/root/run/holdfast/activation.json`, "utf8"));
+  return text === "" ? undefined : activationSchema.loose().parse(JSON.parse(text));
 }
 
 /** Reads something of a process; one that has ended meanwhile, or is no business of ours, has nothing. */

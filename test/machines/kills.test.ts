@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../../rehearsal/machines/run.js";
 import { newProject, type Ended, type Project } from "../project.js";
-import { pullThePlug, runningSteps } from "./deployer.js";
+import { pullThePlug, runningSteps, trialOn } from "./deployer.js";
 import { sleep } from "./lightningWorld.js";
 
-/** Every step, and how far into it the deployer dies, in milliseconds: in the middle of its work where that takes long enough to have one. */
+/** Every step, and how far into it the deployer dies, in milliseconds: in the middle of its work where that takes long enough to have one; of `activate`, into the trial. */
 const moments: ReadonlyMap<string, number> = new Map([
-  ["hold", 40], ["certify", 120], ["reach", 150], ["install", 700], ["contact", 120], ["seal", 80], ["deliver", 150], ["activate", 900], ["open", 1500],
+  ["hold", 40], ["certify", 120], ["reach", 150], ["install", 700], ["contact", 120], ["seal", 80], ["deliver", 150], ["activate", 100], ["open", 1500],
 ]);
 
 let project: Project;
@@ -25,6 +25,7 @@ async function killedUpdate(): Promise<void> {
   let next: string | undefined;
   const found = await until(() => ended || (next = runningSteps(project).find((step) => !killedAt.has(step))) !== undefined, 90_000, 10);
   expect(found && next, `a step other than ${[...killedAt].join(", ")}: ${ended ? (await update).all : ""}`).toBeDefined();
+  if (next === "activate") expect(await until(() => trialOn(project)?.state === "pending", 20_000, 10)).toBe(true);
   await sleep(moments.get(next!)!);
   const alive = runningSteps(project);
   await pullThePlug(project, update.pid!);
@@ -74,9 +75,10 @@ describe("a deployer that was killed at each step", () => {
     expect(preview.output).not.toContain("pending operations");
   });
 
-  it("has the wallet made once, and the system activated once: its trial was gone on with", async () => {
+  it("has the wallet made once, and the system was not taken back meanwhile: its trial was gone on with", async () => {
     const journal = async (units: string, words: string): Promise<number> => Number(await onAlice(`journalctl --sync; journalctl --quiet --output=cat ${units} | grep --count --extended-regexp '${words}' || true`));
     expect(await journal("--unit=holdfast-gate.service", "^making the wallet$")).toBe(1);
+    expect(await journal("--unit=holdfast-activation.service", "^Started .* - test /nix")).toBe(2);
     expect(await journal("--unit=holdfast-rollback.service", ".")).toBe(0);
     expect(await onAlice("nix-env --profile /nix/var/nix/profiles/system --list-generations | wc --lines")).toBe("1");
   });

@@ -54,7 +54,7 @@ describe("a stack in a folder", () => {
   it("keeps what a living update is at: its lock is in the way", async () => {
     const { stack } = stackWith("dev", [step]);
     const locked = Object.assign(Object.create(stack) as Stack, {
-      importStack: () => Promise.reject(new ConcurrentUpdateError({ stdout: "", stderr: "the stack is currently locked by 1 lock(s)", code: 255 } as ConstructorParameters<typeof ConcurrentUpdateError>[0])),
+      importStack: () => Promise.reject(new ConcurrentUpdateError("the stack is currently locked by 1 lock(s)")),
     });
     expect(await forgetInterrupted(locked, backend, "holdfast")).toEqual([]);
   });

@@ -61,6 +61,7 @@ describe("a stack's configuration", () => {
 
   it.each<[string, (input: Input) => void, readonly string[]]>([
     ["an unknown key", (input) => { input.nodes["alice"]!["tunel"] = {}; }, ["holdfast:nodes.alice.tunel", "found {}", "no setting of ours"]],
+    ["too little time for a proof", (input) => { Object.assign(input, { system: { proofSeconds: 5 } }); }, ["holdfast:system.proofSeconds", "found 5", "wants 20 to 600 seconds"]],
     ["an address that is none", (input) => { host(input)["address"] = "10.231.9"; }, ["holdfast:nodes.alice.host.commodity.address", 'found "10.231.9"', "wants an IPv4 address"]],
     ["a documentation address", (input) => { host(input)["address"] = "203.0.113.10"; }, ["host.commodity.address", "203.0.113.10", "reserved for documentation"]],
     ["a store at a documentation address", (input) => { (input.nodes["alice"]!["backup"] as Record<string, unknown>)["repository"] = "rest:https://203.0.113.20:8000/alice/"; }, ["backup.repository", "203.0.113.20", "reserved for documentation"]],
