@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { identityIn, newIdentity, openText, sealText } from "../components/secrets/seal.js";
 import { memoryFile, type Places } from "./places.js";
+import { isAlive } from "./staleLock.js";
 
 const path = (places: Places, name: string): string => join(places.state, name);
 
@@ -47,8 +48,17 @@ export async function unlockPassphrase(places: Places, until: Unlocked): Promise
   const passphrase = await openText(readFileSync(sealed, "utf8"), identityIn(readFileSync(key, "utf8"), key));
   const file = passphraseFile(places, until);
   writeFileSync(file, passphrase, { mode: 0o600 });
+  forgetDead(dirname(file));
   if (until === "command") process.once("exit", () => rmSync(file, { force: true }));
   return file;
+}
+
+/** Removes what commands left that were killed: files that name a process which is gone. */
+function forgetDead(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = /\.(\d+)\.passphrase$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(folder, name), { force: true });
+  }
 }
 
 /** Forgets what `env unlock` left in memory. */

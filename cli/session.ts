@@ -16,7 +16,7 @@ const PROJECT_NAME = "holdfast";
 export async function pulumiEnvironment(places: Places, report: (line: string) => void, until: Unlocked): Promise<Record<string, string>> {
   const engine = await ensureEngine({ cache: places.cache, report });
   const passphraseFile = await unlockPassphrase(places, until);
-  const backend = process.env["PULUMI_BACKEND_URL"] ?? `file://${join(places.project, ".holdfast", "state")}`;
+  const backend = process.env["PULUMI_BACKEND_URL"] ?? defaultBackend(places);
   if (backend.startsWith("file://")) mkdirSync(new URL(backend), { recursive: true });
   return {
     ...engine.environment,
@@ -25,6 +25,14 @@ export async function pulumiEnvironment(places: Places, report: (line: string) =
     ...(passphraseFile !== undefined && { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile }),
   };
 }
+
+/**
+ * A folder of the project. Without gocloud's metadata files, which are not written in one go: a deployer killed at the wrong moment would leave an empty one, and
+ * Pulumi could not read the state beside it any more ("failed to load checkpoint: EOF").
+ *
+ * @see gocloud.dev blob/fileblob, URLOpener
+ */
+const defaultBackend = (places: Places): string => `file://${join(places.project, ".holdfast", "state")}?metadata=skip`;
 
 /** Opens a stack for an update: without what a killed one had begun. */
 export async function openStackForUpdate(places: Places, report: (line: string) => void): Promise<Stack> {

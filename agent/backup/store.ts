@@ -1,4 +1,5 @@
 import { readFile, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { dirname } from "node:path";
 import { z } from "zod";
 import type { Settings } from "../../formats/settings.js";
@@ -77,6 +78,26 @@ export interface Store {
   fetch(snapshot: string, below: string): Promise<void>;
 }
 
+/** How long a store's server may take to accept a connection, in milliseconds. */
+const ANSWER = 10_000;
+
+/** restic asks a server that is down for minutes on end: one look beforehand says so at once. A repository without a server passes. */
+async function requireAnswer(repository: string): Promise<void> {
+  if (!/^rest:https?:/.test(repository)) return;
+  const { hostname, port, protocol } = new URL(repository.slice("rest:".length));
+  const fault = await new Promise<string | undefined>((resolve) => {
+    const socket = connect({ host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port) || (protocol === "https:" ? 443 : 80), timeout: ANSWER });
+    const end = (said?: string): void => {
+      socket.destroy();
+      resolve(said);
+    };
+    socket.once("connect", () => end());
+    socket.once("timeout", () => end(`no connection within ${ANSWER / 1000} s`));
+    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code === "ECONNREFUSED" ? "the connection was refused" : error.message));
+  });
+  if (fault !== undefined) throw new StoreFailure("unreachable", `${repository}: ${fault}`);
+}
+
 /** The end of what restic said, without its question about the address: it repeats that. */
 function lastWords(said: string): string {
   const [meant = ""] = said.split("Is there a repository at the following location?");
@@ -100,6 +121,7 @@ export function openStore(host: GateHost, settings: Settings): Store {
     };
     await writeWhole(at.repositoryFile, repositoryWithCredentials(repository, user, secret), 0o600);
     if (certificate !== undefined) await writeWhole(`${runtime}/backup-store.pem`, certificate, 0o600);
+    await requireAnswer(repository);
     try {
       return await run(resticArguments(at, command), { deadline: host.waits.store });
     } catch (error) {
