@@ -11,8 +11,10 @@ import { startPeerNode, type PeerNode } from "./peerNode.js";
 
 const CAPACITY = 5_000_000;
 const PUSHED = 1_000_000;
-/** btcd's regtest takes witnesses after three periods of 144 blocks: the version bits lock in on the way. @see BIP 9 */
-const SEGWIT = 440;
+/** Blocks after which a reward may be spent. @see Bitcoin Core, COINBASE_MATURITY */
+const MATURITY = 100;
+/** Two rewards of 12.5 coins each, in satoshi: what a regtest block gives after its second halving at block 300. */
+const MINED = 2_500_000_000;
 /** An anchor each, paid by who opened the channel. @see BOLT 3, "option_anchors" */
 const ANCHORS = 660;
 
@@ -102,9 +104,9 @@ describe("a node with coins and a channel, whose machine was deleted", () => {
     phone = await phoneWith(project, await passOf(project, "phone"), host().address.replace(/\d+$/, "200"));
     const address = (await eventually("the phone to reach its node", 30_000, () => phone<{ address: string }>("GET", "/v1/newaddress?type=WITNESS_PUBKEY_HASH"))).address;
     await generate(chain, 2, address);
-    await generate(chain, SEGWIT);
+    await generate(chain, MATURITY);
     bob = await startPeerNode(join(project.state, "bob"), "bob", chain);
-    await eventually("alice's coins", 90_000, async () => (await phone<{ synced_to_chain: boolean }>("GET", "/v1/getinfo")).synced_to_chain && (await balance()) === 10_000_000_000);
+    await eventually("alice's coins", 90_000, async () => (await phone<{ synced_to_chain: boolean }>("GET", "/v1/getinfo")).synced_to_chain && (await balance()) === MINED);
 
     await phone("POST", "/v1/peers", { addr: { pubkey: bob.nodePublicKey, host: bob.at }, perm: true });
     await eventually("the channel to be accepted", 60_000, () => phone<object>("POST", "/v1/channels", {

@@ -146,7 +146,7 @@ describe("the rehearsal system", () => {
     const { code, said } = await change(first, "dry-activate");
     expect(code).toBe(0);
     expect(said).toContain("would restart the following units: ssh.service");
-    expect(said).toMatch(/would start the following units: .*btcd\.service.*holdfast-firewall\.service/);
+    expect(said).toMatch(/would start the following units: .*bitcoind\.service.*holdfast-firewall\.service/);
     expect(said).not.toMatch(/lnd|gate|identity/);
     expect(await output("ls /run/systemd/system")).not.toContain("bitcoind.service");
     expect((await change(first, "sideways")).code).toBe(1);
@@ -156,7 +156,7 @@ describe("the rehearsal system", () => {
     const { code, said } = await change(first, "test");
     expect(code, said).toBe(0);
     expect(await output("readlink /run/current-system")).toBe(first);
-    expect(await active("ssh", "holdfast-secrets", "nix-bitcoin-secrets.target", "holdfast-firewall", "wireguard-wg-node", "btcd")).toEqual(Array(6).fill("active"));
+    expect(await active("ssh", "holdfast-secrets", "nix-bitcoin-secrets.target", "holdfast-firewall", "wireguard-wg-node", "bitcoind")).toEqual(Array(6).fill("active"));
     expect(await active("lnd", "lnd-unopened", "holdfast-gate", "holdfast-backup", "holdfast-identity.target")).toEqual(Array(5).fill("inactive"));
     expect(await output("cd /etc/nix-bitcoin-secrets && stat -c '%n %U %G %a' *")).toBe([
       "bitcoin-rpcpassword-privileged bitcoin bitcoin 440", "lnd-cert lnd lnd 440", "lnd-key lnd lnd 440", "lnd-wallet-password lnd lnd 440", "wg-node-private-key root root 440", "wg-psk-phone root root 440",
@@ -175,7 +175,7 @@ describe("the rehearsal system", () => {
       for attempt in {1..100}; do [[ $(client getblockcount 2>&1) == ${blocks} ]] && exit; sleep 0.2; done
       client getblockcount; exit 1`);
     await synced(await height(chain));
-    await output("systemctl stop btcd-peer-0.socket btcd-peer-0.service; systemctl restart btcd");
+    await output("systemctl stop btcd-peer-0.socket btcd-peer-0.service; systemctl restart bitcoind");
     await synced(await height(chain));
     await output("systemctl start btcd-peer-0.socket");
   }, 60_000);
@@ -193,7 +193,7 @@ describe("the rehearsal system", () => {
     await restartMachine(state, name, report);
     expect(await output("timeout 20 systemctl is-system-running --wait")).toBe("running");
     expect(await output("readlink /run/current-system")).toBe(first);
-    expect(await active("ssh", "holdfast-firewall", "wireguard-wg-node", "btcd", "holdfast-gate")).toEqual(Array(5).fill("active"));
+    expect(await active("ssh", "holdfast-firewall", "wireguard-wg-node", "bitcoind", "holdfast-gate")).toEqual(Array(5).fill("active"));
   });
 
   it("reloads a changed firewall without a gap, and touches nothing else", async () => {
@@ -247,7 +247,7 @@ describe("the rehearsal system", () => {
     expect(said).toContain("the following units failed: bitcoind.service");
     const back = await change(first, "test");
     expect(back.code, back.said).toBe(0);
-    expect(await active("btcd")).toEqual(["active"]);
+    expect(await active("bitcoind")).toEqual(["active"]);
   });
 
   it("finishes what a killed switch has left", async () => {
@@ -301,7 +301,7 @@ describe("the rehearsal system", () => {
     expect(await output("nft list tables; ip -oneline link show | grep -c wg-node || true")).toBe("0");
     expect(await output("systemctl show --property=FragmentPath --value ssh.service")).toBe("/usr/lib/systemd/system/ssh.service");
     expect(await output("ls /run/systemd/system/*.service 2>/dev/null; systemctl --failed --no-legend; true")).toBe("");
-    expect(await active("lnd", "btcd", "holdfast-identity.target")).toEqual(["inactive", "inactive", "inactive"]);
+    expect(await active("lnd", "bitcoind", "holdfast-identity.target")).toEqual(["inactive", "inactive", "inactive"]);
     await restartMachine(state, name, report);
     expect(await output("timeout 20 systemctl is-system-running --wait")).toBe("running");
   });
