@@ -7,7 +7,7 @@ import { missingPlugins, pluginFolder, pulumiOnPath, readRecord, userHome } from
 import { chooseOrigin, type Origin } from "./origin.js";
 import { releaseName } from "./platform.js";
 import { exists, publish } from "./publish.js";
-import { run } from "./run.js";
+import { run } from "../run.js";
 import { hashOfHashes } from "./sources.js";
 import { ENGINE_MODULES, PLUGINS, PULUMI_VERSION, type Plugin } from "./versions.js";
 
@@ -139,8 +139,7 @@ async function downloadPlugins(pulumi: string, home: string, plugins: readonly P
   for (const plugin of plugins) {
     report(`downloading the ${plugin.name} plugin ${plugin.version}`);
     try {
-      await run({
-        argv: [pulumi, "plugin", "install", "resource", plugin.name, plugin.version],
+      await run([pulumi, "plugin", "install", "resource", plugin.name, plugin.version], {
         environment: { PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "true" },
         deadline: PLUGIN_DEADLINE,
         signal,

@@ -2,7 +2,7 @@ import { readFile, realpath } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findOnPath } from "./path.js";
-import { run } from "./run.js";
+import { run } from "../run.js";
 import { isAtLeast } from "./version.js";
 
 /** What the modules' go.mod files ask for. */
@@ -20,7 +20,7 @@ export async function goOnPath(): Promise<string | undefined> {
     throw error;
   });
   if (text !== undefined) return text.split("\n")[0]!.trim();
-  return (await run({ argv: [go, "env", "GOVERSION"], folder: tmpdir(), environment: { GOTOOLCHAIN: "local" }, deadline: 10_000 })).trim();
+  return (await run([go, "env", "GOVERSION"], { folder: tmpdir(), environment: { GOTOOLCHAIN: "local" }, deadline: 10_000 })).trim();
 }
 
 /**
@@ -41,7 +41,7 @@ export function goComplaint(version: string | undefined, toolchain: string): str
 export async function requireGo(): Promise<void> {
   const version = await goOnPath();
   const toolchain = version === undefined || isAtLeast(version, OLDEST_GO)
-    ? "" : (await run({ argv: ["go", "env", "GOTOOLCHAIN"], folder: tmpdir(), deadline: 10_000 })).trim();
+    ? "" : (await run(["go", "env", "GOTOOLCHAIN"], { folder: tmpdir(), deadline: 10_000 })).trim();
   const complaint = goComplaint(version, toolchain);
   if (complaint !== undefined) throw new Error(`programs must be built from Go modules on this machine, but ${complaint}`);
 }

@@ -1,4 +1,4 @@
-import { run } from "./run.js";
+import { run } from "../run.js";
 
 /** A Go module of ours, and what is built from it. Its go.sum pins everything that goes in. */
 export interface GoModule {
@@ -52,8 +52,7 @@ export async function buildGoModule(module: GoModule, options: BuildOptions): Pr
     options.report(`building ${module.name}: ${counts.downloaded} modules downloaded, ${counts.compiled} packages compiled, ${seconds()} s`);
   }, REPORT_EVERY);
   try {
-    await run({
-      argv: buildArguments(module, options.out),
+    await run(buildArguments(module, options.out), {
       folder: module.folder,
       environment: ENVIRONMENT,
       deadline: LONGEST_BUILD,
@@ -68,8 +67,7 @@ export async function buildGoModule(module: GoModule, options: BuildOptions): Pr
 
 /** Downloads what a module's build will need, and nothing that it will not: `go mod download` would fetch the whole graph. */
 export async function downloadGoModule(module: GoModule, signal: AbortSignal): Promise<void> {
-  await run({
-    argv: ["go", "list", "-deps", "-f", "", ...(module.tags === undefined ? [] : ["-tags", module.tags]), ...module.packages],
+  await run(["go", "list", "-deps", "-f", "", ...(module.tags === undefined ? [] : ["-tags", module.tags]), ...module.packages], {
     folder: module.folder,
     environment: ENVIRONMENT,
     deadline: LONGEST_BUILD,

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { readRecord } from "./onpath.js";
-import { run } from "./run.js";
+import { run } from "../run.js";
 import { PULUMI_RELEASES, PULUMI_SHA256, PULUMI_VERSION } from "./versions.js";
 
 /** In milliseconds: how long a machine without a way there may wait to learn so. */
@@ -87,7 +87,7 @@ export async function installRelease(release: Release, folder: string, report: (
   }
   const found = hash.digest("hex");
   if (found !== wanted) throw new Error(`${archiveOf(release)} has SHA-256 ${found} where ${wanted} is wanted: it was not unpacked`);
-  await run({ argv: ["tar", "-xzf", archive, "-C", folder, "--no-same-owner"], deadline: 120_000, signal });
+  await run(["tar", "-xzf", archive, "-C", folder, "--no-same-owner"], { deadline: 120_000, signal });
   await rename(join(folder, "pulumi"), join(folder, "bin"));
   await rm(archive);
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { Circumstances } from "./origin.js";
 import { findOnPath } from "./path.js";
 import { exists } from "./publish.js";
-import { run } from "./run.js";
+import { run } from "../run.js";
 import { PLUGINS, type Plugin } from "./versions.js";
 
 /** Where Pulumi keeps plugins and logins unless it is told otherwise. */
@@ -37,7 +37,7 @@ async function versionOf(pulumi: string, cache: string): Promise<string> {
   const record = join(cache, "engine", "path-version.json");
   const known = await readRecord(record);
   if (known?.["key"] === key && typeof known["version"] === "string") return known["version"];
-  const version = (await run({ argv: [pulumi, "version"], deadline: 20_000 })).trim().replace(/^v/, "");
+  const version = (await run([pulumi, "version"], { deadline: 20_000 })).trim().replace(/^v/, "");
   await mkdir(dirname(record), { recursive: true });
   await writeFile(record, JSON.stringify({ key, version }));
   return version;

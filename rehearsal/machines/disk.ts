@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PREFIX_LENGTH, type Names } from "./names.js";
 import { networkFile } from "./recipe.js";
-import { run, until, attempt } from "./run.js";
+import { run, until, attempt } from "../run.js";
 import { knownHostsLine } from "./ssh.js";
 
 export interface DiskArgs {

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { alone } from "./lock.js";
 import { checkPath } from "./names.js";
 import { buildArguments, mirrorOf, RECIPE, recipeHash, type Recipe } from "./recipe.js";
-import { attempt, run } from "./run.js";
+import { attempt, run } from "../run.js";
 
 /** A root file system that machines share and none of them writes to. */
 export interface Image {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:net";
-import { until } from "./run.js";
+import { until } from "../run.js";
 
 /**
  * Does one thing at a time on this machine: in this process and in all others.

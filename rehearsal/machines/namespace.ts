@@ -1,4 +1,4 @@
-import { attempt, type Finished, type RunOptions } from "./run.js";
+import { attempt, type Finished, type RunOptions } from "../run.js";
 
 /** ip's arguments to run a program in a namespace. Only the network differs there: files, users and processes are this machine's. */
 export const inNamespaceArguments = (namespace: string, argv: readonly string[]): string[] => ["ip", "netns", "exec", namespace, ...argv];

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Names } from "./names.js";
 import { end, inCgroup, inNamespace, startedWith, type Process } from "./processes.js";
-import { until } from "./run.js";
+import { until } from "../run.js";
 
 /** What one boot of a machine needs to know. */
 export interface Boot {

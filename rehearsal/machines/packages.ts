@@ -1,6 +1,6 @@
 import { constants, accessSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { attempt, run } from "./run.js";
+import { attempt, run } from "../run.js";
 
 /** What the rehearsal runs on the deploy machine, and the Debian package that has it. */
 const NEEDED: readonly { readonly file: string; readonly package: string }[] = [

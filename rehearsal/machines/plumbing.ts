@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { alone } from "./lock.js";
 import { BRIDGE, BRIDGE_ADDRESS, hardwareAddress, PREFIX_LENGTH, type Names } from "./names.js";
 import { end, inNamespace } from "./processes.js";
-import { attempt, run } from "./run.js";
+import { attempt, run } from "../run.js";
 
 const DEADLINE = 30_000;
 const withPrefix = (address: string): string => `${address}/${PREFIX_LENGTH}`;

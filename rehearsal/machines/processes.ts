@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { until } from "./run.js";
+import { until } from "../run.js";
 
 /** A living process of this machine, as /proc shows it. */
 export interface Process {

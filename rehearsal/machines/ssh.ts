@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { attempt, until } from "./run.js";
+import { attempt, until } from "../run.js";
 
 /** ssh's arguments to ask a machine for nothing but the proof that it has the pinned host key. The user's own configuration has no say. */
 export function proofArguments(address: string, port: number, knownHosts: string): string[] {

@@ -8,7 +8,7 @@ import { alone } from "./lock.js";
 import { BRIDGE_ADDRESS } from "./names.js";
 import { onBridge, removePlumbing } from "./plumbing.js";
 import { end, signal, startedWith, type Process } from "./processes.js";
-import { run, until } from "./run.js";
+import { run, until } from "../run.js";
 
 /** Where machines back up to: restic's rest-server, outside of them all. */
 export interface Store {

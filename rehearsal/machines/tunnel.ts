@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { inNamespaceArguments, runIn } from "./namespace.js";
-import { attempt, ProgramFailure, run, until } from "./run.js";
+import { attempt, ProgramFailure, run, until } from "../run.js";
 import { end, inNamespace } from "./processes.js";
 
 /** A wg-quick configuration, taken apart. @see wg-quick(8), wg(8) "CONFIGURATION FILE FORMAT" */

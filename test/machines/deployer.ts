@@ -4,7 +4,7 @@ import { activationSchema, type Activation } from "../../formats/step.js";
 import type { HostFile } from "../../rehearsal/machines/machine.js";
 import { namesOf } from "../../rehearsal/machines/names.js";
 import { inNamespace, processes, signal, type Process } from "../../rehearsal/machines/processes.js";
-import { until } from "../../rehearsal/machines/run.js";
+import { until } from "../../rehearsal/run.js";
 import type { Project } from "../project.js";
 
 /** A project's update connection: ssh's master process, found by its socket, whose name begins with the pinned key's digest. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "../../rehearsal/machines/run.js";
+import { until } from "../../rehearsal/run.js";
 import { newProject, type Ended, type Project } from "../project.js";
 import { pullThePlug, runningSteps, trialOn } from "./deployer.js";
 

@@ -11,7 +11,7 @@ import { leftovers } from "../../rehearsal/machines/leftovers.js";
 import { createMachine, deleteMachine, listMachines, restartMachine, type HostFile } from "../../rehearsal/machines/machine.js";
 import { namesOf } from "../../rehearsal/machines/names.js";
 import { isRunning } from "../../rehearsal/machines/nspawn.js";
-import { attempt, until, type Finished } from "../../rehearsal/machines/run.js";
+import { attempt, until, type Finished } from "../../rehearsal/run.js";
 import { waitForSsh } from "../../rehearsal/machines/ssh.js";
 import { createStranger, deleteStranger } from "../../rehearsal/machines/stranger.js";
 import { runIn } from "../../rehearsal/machines/namespace.js";

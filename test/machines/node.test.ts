@@ -12,7 +12,7 @@ import { printFormat } from "../../formats/versioned.js";
 import { leftovers } from "../../rehearsal/machines/leftovers.js";
 import { restartMachine } from "../../rehearsal/machines/machine.js";
 import { processes } from "../../rehearsal/machines/processes.js";
-import { until } from "../../rehearsal/machines/run.js";
+import { until } from "../../rehearsal/run.js";
 import { createStranger } from "../../rehearsal/machines/stranger.js";
 import { bringUpTunnel } from "../../rehearsal/machines/tunnel.js";
 import { newProject, type Ended, type Project } from "../project.js";

@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { namesOf } from "../../rehearsal/machines/names.js";
 import { signal } from "../../rehearsal/machines/processes.js";
-import { until } from "../../rehearsal/machines/run.js";
+import { until } from "../../rehearsal/run.js";
 import { newProject, type Ended, type Project } from "../project.js";
 import { sharedConnections, trialOn } from "./deployer.js";
 import { sleep } from "./lightningWorld.js";

@@ -9,7 +9,7 @@ import { leftovers } from "../../rehearsal/machines/leftovers.js";
 import { createMachine, deleteMachine } from "../../rehearsal/machines/machine.js";
 import { namesOf } from "../../rehearsal/machines/names.js";
 import { end, processes } from "../../rehearsal/machines/processes.js";
-import { attempt, until, type Finished } from "../../rehearsal/machines/run.js";
+import { attempt, until, type Finished } from "../../rehearsal/run.js";
 import { deleteStore, running, startStore, stopStore, type Store, type StoreArgs } from "../../rehearsal/machines/store.js";
 import { DAEMON_MODULES } from "../../rehearsal/system/daemons/daemons.js";
 

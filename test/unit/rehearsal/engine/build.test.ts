@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { builtModules, folderOf } from "../../../../rehearsal/engine/built.js";
 import { buildArguments } from "../../../../rehearsal/engine/gomodule.js";
-import { run } from "../../../../rehearsal/engine/run.js";
 import { ENGINE_MODULES, PLUGINS } from "../../../../rehearsal/engine/versions.js";
 import { DAEMON_MODULES, requiredVersion } from "../../../../rehearsal/system/daemons/daemons.js";
 
@@ -62,15 +61,5 @@ describe("builtModules", () => {
     writeFileSync(join(folder, "source", "cmd", "greet", "main.go"), "package main\n\nfunc main() { nonsense() }\n");
     await expect(builtModules([module()], { cache: join(folder, "cache"), report: () => undefined })).rejects.toThrow("undefined: nonsense");
     expect(readdirSync(join(folder, "cache", "modules"))).toEqual([]);
-  });
-});
-
-describe("run", () => {
-  it("ends a program at its deadline, even one whose child holds its output, and says so", async () => {
-    await expect(run({ argv: ["sh", "-c", "sleep 3 & wait"], deadline: 200 })).rejects.toThrow(/took longer than 0.2 s/);
-  });
-
-  it("names a program that cannot be started", async () => {
-    await expect(run({ argv: ["holdfast-no-such-program"], deadline: 1_000 })).rejects.toThrow(/could not be started/);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attempt, ProgramFailure, run, until } from "../../../../rehearsal/machines/run.js";
+import { attempt, ProgramFailure, run, until } from "../../../rehearsal/run.js";
 
 describe("run", () => {
   it("gives stdout, and takes input through stdin", async () => expect(await run(["cat"], { input: "in" })).toBe("in"));
@@ -11,6 +11,10 @@ describe("run", () => {
   });
   it("ends a program at its deadline", async () => {
     await expect(run(["sleep", "30"], { deadline: 50 })).rejects.toThrow('"sleep 30" failed (not finished in time)');
+  });
+  it("ends one whose child holds its output, too", async () => {
+    await expect(run(["sh", "-c", "sleep 30 & wait"], { deadline: 100 })).rejects.toThrow("not finished in time");
+    await expect(run(["sh", "-c", "sleep 30 & wait"], { deadline: 100, onLine: () => undefined })).rejects.toThrow("not finished in time");
   });
   it("says so when the program is not there", async () => {
     await expect(run(["no-such-program"])).rejects.toThrow("there is no no-such-program on this machine");

@@ -11,11 +11,13 @@ export interface Finished {
 export interface RunOptions {
   /** Goes to the program's stdin: the one way in which a secret may travel. */
   readonly input?: string;
+  /** Where it runs; here unless told. */
+  readonly folder?: string;
   /** Milliseconds after which the program is killed. One minute unless told. */
   readonly deadline?: number;
   /** Added to the environment. Never a secret. */
   readonly environment?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Is given each line of stderr while the program runs. */
   readonly onLine?: (line: string) => void;
 }
@@ -32,18 +34,27 @@ export async function attempt(argv: readonly string[], options: RunOptions = {})
   const [program, ...args] = argv;
   const child = execa(program!, args, {
     reject: false,
-    timeout: options.deadline ?? 60_000,
-    killSignal: "SIGKILL",
     ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
+    ...(options.folder ? { cwd: options.folder } : {}),
     ...(options.environment ? { env: options.environment } : {}),
     ...(options.signal ? { cancelSignal: options.signal } : {}),
   });
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    child.kill("SIGKILL");
+    // A child of its own may hold these for ever.
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }, options.deadline ?? 60_000);
   if (options.onLine) for await (const line of child.iterable({ from: "stderr" })) options.onLine(line);
   const result = await child;
+  clearTimeout(timer);
+  options.signal?.throwIfAborted();
   if (result.code === "ENOENT") {
     throw new ProgramFailure(argv, { exitCode: undefined, stdout: "", stderr: `there is no ${program} on this machine; "holdfast doctor" says what is missing` }, "not found");
   }
-  return { exitCode: result.exitCode, stdout: String(result.stdout), stderr: String(result.stderr), timedOut: result.timedOut };
+  return { exitCode: result.exitCode, stdout: String(result.stdout), stderr: String(result.stderr), timedOut };
 }
 
 /**
