@@ -43,12 +43,19 @@ export const ENGINE_MODULES: readonly GoModule[] = [
   },
 ];
 
-/** The plugins of `package.json`'s `@pulumi/*` packages, at the versions that stand there. */
+/** The plugins of the program's `@pulumi/*` packages, and hcloud's for its hosts in the cloud, at the versions of their npm packages. */
 export const PLUGINS: readonly Plugin[] = [
   {
     name: "random",
     version: "4.21.2",
     module: { name: "pulumi-resource-random", folder: folder("bridged"), packages: ["./cmd/pulumi-resource-random"] },
+    standIn: "real",
+  },
+  {
+    // Bridges terraform-provider-hcloud 1.60.1, the newest that a Go module can be had of: PrimaryIp wants assigneeType and autoDelete always, see README.md.
+    name: "hcloud",
+    version: "1.41.0",
+    module: { name: "pulumi-resource-hcloud", folder: folder("bridged"), packages: ["./cmd/pulumi-resource-hcloud"] },
     standIn: "real",
   },
   {
