@@ -1,7 +1,7 @@
 // The README's test command: does its own set-up, runs every test, and ends with the line `N passed, N failed, N skipped`.
 // With --long it runs those too that take too long for CI.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,6 +28,7 @@ function vitest(projects, ...options) {
   const well = run([join(bin, "vitest"), "run", ...projects.flatMap((name) => ["--project", name]), ...options, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]);
   if (!existsSync(report)) return count(`vitest ${projects.join(" ")}`, false);
   const result = JSON.parse(readFileSync(report, "utf8"));
+  rmSync(dirname(report), { recursive: true });
   counts.passed += result.numPassedTests;
   counts.failed += result.numFailedTests;
   counts.skipped += result.numPendingTests + result.numTodoTests;

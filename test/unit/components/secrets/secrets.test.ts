@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes, X509Certificate, createPrivateKey } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { selfSigned } from "../../../../components/secrets/certificate.js";
 import { derive, p256PrivateKey, password, publicKeyOf, wireguardKeys } from "../../../../components/secrets/derive.js";
 import { presharedKey, registry, secretId } from "../../../../components/secrets/registry.js";
@@ -12,6 +12,12 @@ import { rpcauth } from "../../../../components/secrets/rpcauth.js";
 import { identityIn, newIdentity, openText, sealText } from "../../../../components/secrets/seal.js";
 
 const root = "r".repeat(64);
+
+function ownFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-secrets-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
 
 describe("what derives from a root", () => {
   it("is RFC 5869's HKDF-SHA256", () => {
@@ -81,7 +87,7 @@ describe("the registry", () => {
 describe("sealing", () => {
   it("is opened by the age program, and opens what the age program sealed", async () => {
     const { identity, recipient } = await newIdentity();
-    const folder = mkdtempSync(join(tmpdir(), "holdfast-age-"));
+    const folder = ownFolder();
     writeFileSync(join(folder, "key"), `${identity}\n`, { mode: 0o600 });
     const ours = await sealText("to the host", recipient);
     expect(execFileSync("age", ["--decrypt", "-i", join(folder, "key")], { input: ours }).toString()).toBe("to the host");
@@ -116,7 +122,7 @@ describe("the certificate", () => {
     expect(certificate.checkPrivateKey(createPrivateKey(privateKey))).toBe(true);
     expect(certificate.verify(certificate.publicKey)).toBe(true);
     expect(new Date(certificate.validTo).getUTCFullYear()).toBe(2036);
-    const folder = mkdtempSync(join(tmpdir(), "holdfast-x509-"));
+    const folder = ownFolder();
     writeFileSync(join(folder, "c.pem"), pem);
     expect(execFileSync("openssl", ["verify", "-attime", String(Date.parse("2030-01-01T00:00:00Z") / 1000), "-CAfile", join(folder, "c.pem"), join(folder, "c.pem")]).toString()).toContain("OK");
   });
