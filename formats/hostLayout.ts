@@ -12,7 +12,7 @@ export const hostLayout = {
   place: "/var/lib/holdfast/place.json",
   /** The last bundle that was received, still sealed. */
   bundle: "/var/lib/holdfast/bundle.age",
-  /** Version and file digests of the installed bundle. */
+  /** Version of the installed bundle, and which units read which file. */
   installed: "/var/lib/holdfast/installed.json",
   /** The last system that was built for this host, kept from garbage collection; its agent serves the steps. */
   candidate: "/nix/var/nix/gcroots/holdfast-candidate",

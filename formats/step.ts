@@ -44,7 +44,7 @@ export type Activation = z.infer<typeof activationSchema>;
 export const probeSchema = z.strictObject({
   system: z.string(),
   failedUnits: z.array(z.string()),
-  /** SHA-256 of the ruleset text that is loaded, from the settings of the running system. */
+  /** Whether the table that is loaded carries the comment of the running system's ruleset. */
   firewallLoaded: z.boolean(),
   tunnel: z.strictObject({ publicKey: z.string(), port: z.int(), peers: z.int(), lastHandshake: z.int().nullable() }).nullable(),
   secretsVersion: z.int().nullable(),

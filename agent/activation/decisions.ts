@@ -2,8 +2,8 @@ import { bootSystem, currentSystem } from "./systems.js";
 import { failedUnits, rollbackUnit, activationUnit, explainExit, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
 import { answerOf, decide, findRecord, finish, isUndecided, noteDecision, type Found, type Trial } from "./record.js";
 import type { Activation } from "../../formats/step.js";
-import { isAlive, ownIdentity } from "../secrets/lock.js";
-import type { Site } from "../secrets/site.js";
+import { isAlive, ownIdentity } from "../lock.js";
+import type { Site } from "../site.js";
 
 const switchDeadline = 600_000;
 

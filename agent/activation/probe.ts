@@ -3,7 +3,7 @@ import type { Probe } from "../../formats/step.js";
 import { parseFormat } from "../../formats/versioned.js";
 import { ProgramFailure } from "../run.js";
 import { readInstalled } from "../secrets/installed.js";
-import { thisHost, type Site } from "../secrets/site.js";
+import { thisHost, type Site } from "../site.js";
 import { failedUnits } from "./systemd.js";
 import { currentSystem } from "./systems.js";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { activationSchema, type Activation } from "../../formats/step.js";
 import { parseFormat, printFormat } from "../../formats/versioned.js";
-import type { Site } from "../secrets/site.js";
+import type { Site } from "../site.js";
 
 /** An activation between its beginning and its end, and afterwards what came of it. */
 const recordSchema = z.strictObject({

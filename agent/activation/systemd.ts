@@ -1,5 +1,5 @@
 import { ProgramFailure } from "../run.js";
-import type { Site } from "../secrets/site.js";
+import type { Site } from "../site.js";
 
 /** The transient units of an activation. A second one of the same name cannot start. */
 export const activationUnit = "holdfast-activation.service";

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import type { Site } from "../secrets/site.js";
+import type { Site } from "../site.js";
 
 /** A system's own path in the Nix store. */
 export const toplevelSchema = z.string().regex(/^\/nix\/store\/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+$/, "wants the path of a system in the Nix store");

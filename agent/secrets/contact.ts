@@ -5,9 +5,9 @@ import { placeDifference, placeSchema, type Place } from "../../formats/place.js
 import type { Contact } from "../../formats/step.js";
 import { parseFormat, printFormat } from "../../formats/versioned.js";
 import { removeLeftovers, secretsLock } from "./leftovers.js";
-import { withLock } from "./lock.js";
+import { withLock } from "../lock.js";
 import { readIdentity, readPlace } from "./sealed.js";
-import { thisHost, type Site } from "./site.js";
+import { thisHost, type Site } from "../site.js";
 
 const inputSchema = z.strictObject({ place: placeSchema });
 

@@ -5,7 +5,7 @@ import { bundleFolders, removeLeftovers } from "./leftovers.js";
 import type { Owners } from "./owners.js";
 import { planInstallation, type Plan, type Standing, type Wanted } from "./plan.js";
 import { noteRestarts } from "./restart.js";
-import type { Site } from "./site.js";
+import type { Site } from "../site.js";
 
 /** What installing the bundle would change now. Owners that are missing yet count as a change. */
 export async function compare(site: Site, bundle: Bundle): Promise<Plan> {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Bundle } from "../../formats/bundle.js";
 import { parseFormat, printFormat } from "../../formats/versioned.js";
-import type { Site } from "./site.js";
+import type { Site } from "../site.js";
 
 const installedSchema = z.strictObject({
   format: z.literal("holdfast-installed/1"),

@@ -1,5 +1,5 @@
 import { basename, dirname, join } from "node:path";
-import type { Site } from "./site.js";
+import type { Site } from "../site.js";
 
 /** Held by whoever changes the host's identity, bundle or secrets. */
 export function secretsLock(site: Site): string {

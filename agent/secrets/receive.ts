@@ -5,10 +5,10 @@ import { parseFormat } from "../../formats/versioned.js";
 import { compare, installBundle, requireOwners } from "./install.js";
 import { readInstalled } from "./installed.js";
 import { secretsLock } from "./leftovers.js";
-import { withLock } from "./lock.js";
+import { withLock } from "../lock.js";
 import { restartNoted } from "./restart.js";
 import { openBundle } from "./sealed.js";
-import { thisHost, type Site } from "./site.js";
+import { thisHost, type Site } from "../site.js";
 
 const inputSchema = z.strictObject({
   /** Armoured age file for this host. */

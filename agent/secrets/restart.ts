@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseFormat, printFormat } from "../../formats/versioned.js";
-import type { Site } from "./site.js";
+import type { Site } from "../site.js";
 
 const pendingSchema = z.strictObject({ format: z.literal("holdfast-pending-restarts/1"), units: z.array(z.string()) });
 

@@ -2,7 +2,7 @@ import { armor, Decrypter, identityToRecipient } from "age-encryption";
 import { bundleSchema, type Bundle } from "../../formats/bundle.js";
 import { placeDifference, placeSchema, type Place } from "../../formats/place.js";
 import { parseFormat } from "../../formats/versioned.js";
-import type { Site } from "./site.js";
+import type { Site } from "../site.js";
 
 /** The host's age identity, or undefined before first contact. */
 export async function readIdentity(site: Site): Promise<string | undefined> {

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { activate, activationReport, commit, rollback, watchdog } from "../../../../agent/activation/activation.js";
 import { bootSystem, currentSystem } from "../../../../agent/activation/systems.js";
-import { withLock } from "../../../../agent/secrets/lock.js";
+import { withLock } from "../../../../agent/lock.js";
 import { dyingAt } from "../secrets/standIn.js";
 import { base, fakeHost, first, second, type FakeHost } from "./host.js";
 

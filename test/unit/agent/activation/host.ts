@@ -1,6 +1,6 @@
 import { mkdir, rename, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Site } from "../../../../agent/secrets/site.js";
+import type { Site } from "../../../../agent/site.js";
 import { standIn } from "../secrets/standIn.js";
 
 const system = (name: string): string => `/nix/store/${name.padEnd(32, "0")}-system-${name}`;

@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { receive } from "../../../../agent/secrets/receive.js";
-import type { Site } from "../../../../agent/secrets/site.js";
+import type { Site } from "../../../../agent/site.js";
 import { bundleOf, deliverable, dyingAt, file, installedFiles, secretPaths, standIn, systemd, texts, type StandIn } from "./standIn.js";
 
 const old = [file("kept", "kept"), file("changed", "before", { consumers: ["changed.service"] }), file("gone", "gone", { consumers: ["gone.service"] })];

@@ -7,7 +7,7 @@ import type { Bundle, SecretFile } from "../../../../formats/bundle.js";
 import type { Place } from "../../../../formats/place.js";
 import { ProgramFailure } from "../../../../agent/run.js";
 import { contact } from "../../../../agent/secrets/contact.js";
-import { siteBelow, type Site } from "../../../../agent/secrets/site.js";
+import { siteBelow, type Site } from "../../../../agent/site.js";
 
 export const place: Place = { environment: "dev", network: "regtest", node: "alice", generation: 1 };
 

@@ -1,7 +1,7 @@
 import { link, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readIfThere } from "../files.js";
+import { readIfThere } from "./files.js";
 
 /** Somebody alive holds the lock. */
 export class Busy extends Error {}

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Busy, withLock } from "../../../../agent/secrets/lock.js";
+import { Busy, withLock } from "../../../agent/lock.js";
 
 async function fresh(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "holdfast-lock-"));

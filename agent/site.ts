@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { hostLayout } from "../../formats/hostLayout.js";
-import { run } from "../run.js";
-import { diskOf, type Disk } from "./disk.js";
-import { readOwners, type Owners } from "./owners.js";
+import { hostLayout } from "../formats/hostLayout.js";
+import { run } from "./run.js";
+import { diskOf, type Disk } from "./secrets/disk.js";
+import { readOwners, type Owners } from "./secrets/owners.js";
 
 /** The same places as `hostLayout`, wherever their root is. */
 export type Layout = Readonly<Record<keyof typeof hostLayout, string>>;
