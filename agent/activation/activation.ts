@@ -131,11 +131,14 @@ export async function watchdog(_input: string, site: Site = thisHost): Promise<A
  */
 export async function activationReport(_input: string, site: Site = thisHost): Promise<Activation> {
   const found = await findRecord(site);
-  if (found) return answerOf(found.record);
+  if (found) return answerOf(found.decision === undefined ? found.record : underWay(found.record));
   const boot = await bootSystem(site);
   if (boot === undefined) throw new Error("this host has no system of ours yet: nothing was ever activated here.");
   return { state: "committed", toplevel: boot, previous: boot };
 }
+
+/** A decision that is being carried out: pending, and its reason is not yet one of failure. */
+const underWay = ({ reason: _, ...record }: Trial): Trial => record;
 
 /** Records the trial and arms its watchdog, before anything is switched. */
 async function begin(site: Site, { toplevel, previous, deadline, id }: { toplevel: string; previous: string; deadline: number; id: string }): Promise<Trial> {

@@ -35,6 +35,19 @@ describe("activate", () => {
     expect(await systems(host)).toEqual({ current: base, boot: undefined });
   });
 
+  it("is reported as pending, without a reason that would mean failure, while it is being taken back", async () => {
+    const host = await fakeHost({ current: first, boot: first });
+    await activate(asked(second), host.site);
+    const seen: unknown[] = [];
+    const site = { ...host.site, run: async (...call: Parameters<typeof host.site.run>) => {
+      if (call[0].includes("test")) seen.push(await activationReport("", host.site));
+      return host.site.run(...call);
+    } };
+    await rollback(JSON.stringify({ toplevel: second, reason: "no proof" }), site);
+    expect(seen).toEqual([{ state: "pending", toplevel: second, previous: first }]);
+    expect(await activationReport("", host.site)).toMatchObject({ state: "rolled-back", reason: "no proof" });
+  });
+
   it("refuses to begin where there is nothing to go back to", async () => {
     const host = await fakeHost();
     await expect(activate(asked(first), host.site)).rejects.toThrow("it brings no base");
