@@ -32,6 +32,8 @@ export interface Project {
   readonly ssh: (node: string, command: string) => Promise<Ended>;
   /** How many connections `ssh` was asked for so far, by anything that the project ran. */
   readonly connections: () => number;
+  /** The step programs that were started so far, by anything that the project ran, in order. */
+  readonly startedSteps: () => string[];
   /** Changes a file of the project. */
   readonly edit: (path: string, change: (text: string) => string) => void;
   /** Removes everything: machines, store, chain, folder. */
@@ -50,7 +52,8 @@ export async function newProject(): Promise<Project> {
   symlinkSync(join(source, "node_modules"), join(folder, "node_modules"));
   const state = join(folder, ".holdfast", "dev");
   const log = join(folder, "ssh.log");
-  const environment = { ...process.env, PATH: [countingSsh(folder, log), join(source, "node_modules", ".bin"), process.env["PATH"]].join(delimiter), NO_COLOR: "1" };
+  const stepLog = join(folder, "steps.log");
+  const environment = { ...process.env, PATH: [shims(folder, log, stepLog), join(source, "node_modules", ".bin"), process.env["PATH"]].join(delimiter), NO_COLOR: "1" };
   const run = async (argv: readonly string[], extra: Record<string, string | undefined> = {}): Promise<Ended> => {
     const result = await execa(argv[0]!, argv.slice(1), { cwd: folder, env: { ...environment, ...extra }, extendEnv: false, all: true, reject: false, stdin: "ignore", timeout: 600_000 });
     return { exitCode: result.exitCode ?? -1, output: result.all, stdout: result.stdout };
@@ -72,6 +75,7 @@ export async function newProject(): Promise<Project> {
         "-o", "ConnectTimeout=5", "-o", "ControlPath=none", "-i", join(state, "ssh_ed25519"), `root@${address}`, "--", remote]);
     },
     connections: () => (existsSync(log) ? readFileSync(log, "utf8").split("\n").length - 1 : 0),
+    startedSteps: () => (existsSync(stepLog) ? readFileSync(stepLog, "utf8").split("\n").slice(0, -1) : []),
     edit: (path, change) => writeFileSync(join(folder, path), change(readFileSync(join(folder, path), "utf8"))),
     remove: async () => {
       const left = await raze(state);
@@ -82,10 +86,12 @@ export async function newProject(): Promise<Project> {
   };
 }
 
-/** A folder for PATH whose `ssh` notes each call before it becomes the real one. */
-function countingSsh(folder: string, log: string): string {
-  const shims = join(folder, ".shims");
-  mkdirSync(shims);
-  writeFileSync(join(shims, "ssh"), `#!/bin/sh\necho called >> ${log}\nexec /usr/bin/ssh "$@"\n`, { mode: 0o755 });
-  return shims;
+/** A folder for PATH whose `ssh`, and `node` for a step, notes each call before it becomes the real one. */
+function shims(folder: string, sshLog: string, stepLog: string): string {
+  const path = join(folder, ".shims");
+  mkdirSync(path);
+  writeFileSync(join(path, "ssh"), `#!/bin/sh\necho called >> ${sshLog}\nexec /usr/bin/ssh "$@"\n`, { mode: 0o755 });
+  const node = join(source, "node_modules", ".bin", "node");
+  writeFileSync(join(path, "node"), `#!/bin/sh\ncase "$1" in dist/steps/*.js) basename "$1" .js >> ${stepLog};; esac\nexec ${node} "$@"\n`, { mode: 0o755 });
+  return path;
 }

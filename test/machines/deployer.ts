@@ -54,6 +54,6 @@ export async function pullThePlug(project: Project, group: number): Promise<void
 /** The step programs that run for a project now, by name. */
 export const runningSteps = ({ folder }: Project): string[] =>
   processes().flatMap(({ pid, argv }) => {
-    const name = argv[0] === "node" ? /^dist\/steps\/(\w+)\.js$/.exec(argv[1] ?? "")?.[1] : undefined;
+    const name = argv[0]?.endsWith("node") ? /^dist\/steps\/(\w+)\.js$/.exec(argv[1] ?? "")?.[1] : undefined;
     return name !== undefined && ifThere(() => readlinkSync(`/proc/${pid}/cwd`)) === folder ? [name] : [];
   });

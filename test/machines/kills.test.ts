@@ -18,12 +18,13 @@ let last: Ended;
 
 /** Runs the command until a step that no deployer has died at yet is at its moment, and kills it there. */
 async function killedUpdate(): Promise<void> {
+  const before = project.startedSteps().length;
   const update = project.start("up", "--yes");
   let ended = false;
   void update.then(() => { ended = true; });
   const begun = new Map<string, number>();
   const atItsMoment = (): boolean => {
-    for (const step of runningSteps(project)) {
+    for (const step of project.startedSteps().slice(before)) {
       const counts = !killedAt.has(step) && !begun.has(step) && (step !== "activate" || trialOn(project)?.state === "pending");
       if (counts) begun.set(step, Date.now());
     }
