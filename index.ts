@@ -4,7 +4,7 @@ import { projectFolder } from "./config/project.js";
 import { readStack } from "./config/stack.js";
 
 const stack = readStack(projectFolder(process.cwd()));
-const made = stack.nodes.map((specification) => [specification.name, new Node(specification.name, { specification, stack })] as const);
+const made = stack.nodes.map((specification) => [specification.name, new Node(specification.id, { specification, stack })] as const);
 
 /** What each node is, for people and scripts. */
 export const nodes = Object.fromEntries(made.map(([name, node]) => [name, node.summary]));

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { identityIn, newIdentity, openText, sealText } from "../components/secrets/seal.js";
+import { identityIn, newIdentity, openText, sealText } from "../custody/seal.js";
 import { memoryFile, type Places } from "./places.js";
 import { isAlive } from "./staleLock.js";
 

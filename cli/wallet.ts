@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { CipherSeed } from "aezeed";
 import { nodePublicKeyOf } from "../components/secrets/identities.js";
-import { sealText } from "../components/secrets/seal.js";
+import { sealText } from "../custody/seal.js";
 import { identityFileSchema, seedSchema, type IdentityFile } from "../formats/identity.js";
 import type { Network } from "../formats/place.js";
 import { printFormat } from "../formats/versioned.js";

@@ -75,6 +75,8 @@ export const nodeSchema = z.strictObject({
   host: z.strictObject({ commodity: orFile(hostSchema) }),
   /** The LND seed, sealed for the wallet recipient: what `holdfast wallet create` writes. */
   identity: pathSchema,
+  /** Other node identities (hsm_secret, nsecs, onion keys), each sealed for the wallet recipient. */
+  identities: z.array(pathSchema).default([]),
   lightning: lightningSchema.prefault({}),
   bitcoin: orFile(bitcoinSchema).prefault({}),
   tunnel: tunnelSchema.prefault({}),
@@ -99,6 +101,10 @@ export const stackSchema = z.strictObject({
     identityFile: pathSchema.optional(),
   }),
   recipients: orFile(recipientsSchema),
+  /** The folder of what the command writes about this environment: sealed passphrase, marks, versions, escrow kit, audit. `environments/<stack>` when absent. */
+  records: pathSchema.optional(),
+  /** Where the sealed roots go before anything starts: a folder that outlives this machine. */
+  deposit: z.strictObject({ folder: pathSchema }),
   wallet: z.strictObject({
     /** The wallet's age identity in clear: for worthless coins alone. */
     identityFile: pathSchema,

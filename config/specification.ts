@@ -1,5 +1,7 @@
-import type { IdentityFile } from "../formats/identity.js";
+import type { FileIdentity, IdentityFile } from "../formats/identity.js";
 import type { Network } from "../formats/place.js";
+import type { Marks, SecretVersion, Versions } from "../formats/records.js";
+import type { Service } from "../formats/services.js";
 import type { HostSpecification, Recipients } from "./schema.js";
 
 /** A peer of a node's tunnel. */
@@ -11,12 +13,18 @@ export interface PeerSpecification {
 /** One node, complete and validated: everything that its components need to know. */
 export interface NodeSpecification {
   readonly name: string;
-  /** Immutable: keys derive from it. */
+  /** Immutable: keys derive from it, resources are named by it, and it is what sealed things, hosts and backups call the node. */
   readonly id: string;
   readonly environment: string;
   readonly network: Network;
   readonly host: HostSpecification;
   readonly identity: IdentityFile;
+  /** Every other identity of the node. */
+  readonly identities: readonly FileIdentity[];
+  /** What runs on it: decides which secrets it has. */
+  readonly services: readonly Service[];
+  /** Secrets that were rotated, by secret id. */
+  readonly versions: Readonly<Record<string, SecretVersion>>;
   readonly lightning: { readonly alias: string; readonly p2pPort: number; readonly restPort: number };
   readonly bitcoinPeers: readonly string[];
   readonly tunnel: {
@@ -41,6 +49,11 @@ export interface StackSpecification {
   readonly authorizedKeys: readonly string[];
   readonly identityFile?: string;
   readonly recipients: Recipients;
+  /** The folder of the environment's records, relative to the project. */
+  readonly records: string;
+  readonly deposit: { readonly folder: string };
+  readonly versions: Versions;
+  readonly marks: Marks;
   /** A wallet identity in clear, of worthless coins. */
   readonly walletIdentityFile?: string;
   readonly nodes: readonly NodeSpecification[];

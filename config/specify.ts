@@ -1,4 +1,6 @@
-import { identityFileSchema, type IdentityFile } from "../formats/identity.js";
+import { fileIdentitySchema, identityFileSchema, type FileIdentity, type IdentityFile } from "../formats/identity.js";
+import { marksSchema, noMarks, noVersions, versionsSchema, type Versions } from "../formats/records.js";
+import type { Service } from "../formats/services.js";
 import { parseFormat } from "../formats/versioned.js";
 import { sharedMarks, type EnvironmentMarks } from "./environments.js";
 import { ConfigurationRefused, findingsOf, type Finding } from "./refusal.js";
@@ -28,9 +30,14 @@ export function specify(environment: string, input: Readonly<Record<string, unkn
   const stack = result.data;
   const recipients = recipientsSchema.parse(stack.recipients);
   findings.push(...sharedMarks(marksOf(environment, resolved), others));
+  const records = stack.records ?? recordsOf(environment);
+  const versions = readRecord(versionsSchema, `${records}/versions.json`, noVersions, read, findings);
+  const marks = readRecord(marksSchema, `${records}/marks.json`, noMarks, read, findings);
   const nodes = Object.entries(stack.nodes).flatMap(([name, node]) => {
-    const identity = readIdentity({ environment, network: stack.network, name, path: node.identity, recipients }, read, findings);
-    return identity ? [specifyNode(environment, stack.network, name, node, identity, read, findings)] : [];
+    const owner = { environment, network: stack.network, name, id: node.id ?? name, recipients };
+    const identity = readIdentity({ ...owner, path: node.identity, kind: "identity" }, identityFileSchema, read, findings);
+    const identities = node.identities.flatMap((path) => readIdentity({ ...owner, path, kind: "identities" }, fileIdentitySchema, read, findings) ?? []);
+    return identity ? [specifyNode(owner, node, { identity, identities, versions }, read, findings)] : [];
   });
   if (findings.length > 0) throw new ConfigurationRefused(findings);
   return {
@@ -41,6 +48,10 @@ export function specify(environment: string, input: Readonly<Record<string, unkn
     authorizedKeys: z.array(publicKeySchema).parse(stack.access.authorizedKeys),
     ...(stack.access.identityFile !== undefined && { identityFile: stack.access.identityFile }),
     recipients,
+    records,
+    deposit: stack.deposit,
+    versions,
+    marks,
     ...(stack.wallet !== undefined && { walletIdentityFile: stack.wallet.identityFile }),
     nodes,
   };
@@ -83,36 +94,61 @@ export function resolveFiles(input: Readonly<Record<string, unknown>>, read: Rea
   return resolve("", input) as Record<string, unknown>;
 }
 
-function readIdentity(
-  owner: { readonly environment: string; readonly network: string; readonly name: string; readonly path: string; readonly recipients: Recipients },
+/** Where an environment's records lie unless its stack file says otherwise. */
+export const recordsOf = (environment: string): string => `environments/${environment}`;
+
+/** A record that `holdfast` writes; one that was never written says nothing. */
+function readRecord<T>(schema: z.ZodType<T>, path: string, nothing: T, read: ReadFile, findings: Finding[]): T {
+  const text = read(path);
+  if (text === undefined) return nothing;
+  try {
+    return parseFormat(schema, path, text);
+  } catch (error) {
+    findings.push({ path: "holdfast:records", found: JSON.stringify(path), wanted: `${(error as Error).message} Bring the file back from version control` });
+    return nothing;
+  }
+}
+
+interface Owner {
+  readonly environment: string;
+  readonly network: StackSpecification["network"];
+  readonly name: string;
+  readonly id: string;
+  readonly recipients: Recipients;
+}
+
+function readIdentity<T extends IdentityFile | FileIdentity>(
+  owner: Owner & { readonly path: string; readonly kind: "identity" | "identities" },
+  schema: z.ZodType<T>,
   read: ReadFile,
   findings: Finding[],
-): IdentityFile | undefined {
+): T | undefined {
   const refuse = (wanted: string): undefined => {
-    findings.push({ path: `holdfast:nodes.${owner.name}.identity`, found: JSON.stringify(owner.path), wanted });
+    findings.push({ path: `holdfast:nodes.${owner.name}.${owner.kind}`, found: JSON.stringify(owner.path), wanted });
     return undefined;
   };
   const text = read(owner.path);
   if (text === undefined) return refuse(`names a file that is not there; \`holdfast wallet create ${owner.name}\` makes the node's seed, sealed for the wallet recipient`);
-  let identity: IdentityFile;
+  let identity: T;
   try {
-    identity = parseFormat(identityFileSchema, "identity file", text);
+    identity = parseFormat(schema, "identity file", text);
   } catch (error) {
     return refuse((error as Error).message);
   }
-  if (identity.environment !== owner.environment || identity.node !== owner.name || identity.network !== owner.network) {
-    return refuse(`is the identity of ${identity.environment}/${identity.node} on ${identity.network}; wants that of ${owner.environment}/${owner.name} on ${owner.network}`);
+  if (identity.environment !== owner.environment || identity.node !== owner.id || identity.network !== owner.network) {
+    return refuse(`is the identity of ${identity.environment}/${identity.node} on ${identity.network}; wants that of ${owner.environment}/${owner.id} on ${owner.network}`);
   }
   if (identity.recipient !== owner.recipients.wallet) return refuse("is sealed for another recipient than holdfast:recipients.wallet");
   return identity;
 }
 
+/** What every node runs until a stack can choose. */
+const SERVICES: readonly Service[] = ["bitcoind", "lnd", "wireguard", "offsite-backup"];
+
 function specifyNode(
-  environment: string,
-  network: StackSpecification["network"],
-  name: string,
+  { environment, network, name, id }: Owner,
   node: NodeConfiguration,
-  identity: IdentityFile,
+  { identity, identities, versions }: { readonly identity: IdentityFile; readonly identities: readonly FileIdentity[]; readonly versions: Versions },
   read: ReadFile,
   findings: Finding[],
 ): NodeSpecification {
@@ -127,11 +163,14 @@ function specifyNode(
   }
   return {
     name,
-    id: node.id ?? name,
+    id,
     environment,
     network,
     host,
     identity,
+    identities,
+    services: SERVICES,
+    versions: versions.nodes[id] ?? {},
     lightning: { ...node.lightning, alias: node.lightning.alias ?? name },
     bitcoinPeers: bitcoinSchema.parse(node.bitcoin).peers,
     tunnel: {

@@ -12,6 +12,8 @@ export const manifestSchema = z.strictObject({
   /** Rises by one with every manifest that the node writes, across generations. */
   sequence: z.int().nonnegative(),
   written: z.iso.datetime(),
+  /** The highest version of secrets that the node has had (milliseconds since 1970): a host refuses older ones, a new host too. */
+  secretsVersion: z.int().positive().optional(),
   lightning: z.strictObject({
     nodePublicKey: z.string().regex(/^0[23][0-9a-f]{64}$/),
     /** Confirmed on-chain balance in satoshi. */

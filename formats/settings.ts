@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fileIdentityKinds } from "./identity.js";
 import { nameSchema, placeSchema } from "./place.js";
 
 const ipv4 = z.ipv4();
@@ -27,6 +28,8 @@ export const settingsSchema = z.strictObject({
     p2pPort: port,
     restPort: port,
   }),
+  /** Identities that lie in files: the gate opens nothing before each is in its place. */
+  identities: z.array(z.strictObject({ kind: z.enum(fileIdentityKinds), name: nameSchema, publicIdentity: z.string() })).default([]),
   bitcoin: z.strictObject({
     /** Outbound peers, `address:port`; empty means the network's own discovery. */
     peers: z.array(z.string()),
@@ -39,7 +42,12 @@ export const settingsSchema = z.strictObject({
     prefixLength: z.int().min(8).max(30),
     port,
     publicKey: z.string(),
-    peers: z.array(z.strictObject({ name: nameSchema, address: ipv4, publicKey: z.string() })),
+    peers: z.array(z.strictObject({
+      name: nameSchema,
+      /** Absent: keys that must still prove themselves. Such a peer can make a handshake, and reaches nothing. */
+      address: ipv4.optional(),
+      publicKey: z.string(),
+    })),
   }),
   firewall: z.strictObject({
     policy: z.array(policyRuleSchema),

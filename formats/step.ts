@@ -46,7 +46,14 @@ export const probeSchema = z.strictObject({
   failedUnits: z.array(z.string()),
   /** Whether the table that is loaded carries the comment of the running system's ruleset. */
   firewallLoaded: z.boolean(),
-  tunnel: z.strictObject({ publicKey: z.string(), port: z.int(), peers: z.int(), lastHandshake: z.int().nullable() }).nullable(),
+  tunnel: z.strictObject({
+    publicKey: z.string(),
+    port: z.int(),
+    peers: z.int(),
+    lastHandshake: z.int().nullable(),
+    /** Seconds since 1970 of each peer's last handshake, by public key; 0 when there was none. */
+    handshakes: z.record(z.string(), z.int()).default({}),
+  }).nullable(),
   secretsVersion: z.int().nullable(),
 });
 export type Probe = z.infer<typeof probeSchema>;

@@ -30,8 +30,9 @@ export function policyMark(ruleset: string): string | undefined {
 /** One peer on a line after the interface's own, fields separated by tabs: wg(8), `show … dump`. Private and preshared keys are passed over. */
 export function parseTunnel(dump: string): Probe["tunnel"] {
   const [own, ...peers] = dump.trim().split("\n").map((line) => line.split("\t"));
-  const handshakes = peers.map((fields) => Number(fields[4])).filter((seconds) => seconds > 0);
-  return { publicKey: own![1]!, port: Number(own![2]), peers: peers.length, lastHandshake: handshakes.length > 0 ? Math.max(...handshakes) : null };
+  const handshakes = Object.fromEntries(peers.map((fields) => [fields[0]!, Number(fields[4])]));
+  const last = Math.max(0, ...Object.values(handshakes));
+  return { publicKey: own![1]!, port: Number(own![2]), peers: peers.length, lastHandshake: last > 0 ? last : null, handshakes };
 }
 
 async function isFirewallLoaded(site: Site): Promise<boolean> {

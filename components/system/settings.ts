@@ -7,7 +7,7 @@ import type { TunnelPeer } from "../network/wireguard.js";
 
 /** Where a node's sealed things belong. */
 export const placeOf = (node: NodeSpecification): Place => ({
-  environment: node.environment, network: node.network, node: node.name, generation: node.host.generation,
+  environment: node.environment, network: node.network, node: node.id, generation: node.host.generation,
 });
 
 /**
@@ -28,6 +28,7 @@ export function settingsOf(
     place: placeOf(node),
     authorizedKeys: [...authorizedKeys],
     lightning: { ...node.lightning, nodePublicKey: node.identity.nodePublicKey },
+    identities: node.identities.map(({ kind, name, publicIdentity }) => ({ kind, name, publicIdentity })),
     bitcoin: { peers: [...node.bitcoinPeers], rpcUser: "privileged" },
     tunnel: {
       address: node.tunnel.address, prefixLength: node.tunnel.prefixLength, port: node.tunnel.port, publicKey: tunnel.publicKey,

@@ -33,6 +33,7 @@ function stackFile(nodes: readonly string[]): string {
       "holdfast:system": { flake: "./rehearsal/system" },
       "holdfast:access": { authorizedKeys: of("authorized-keys.json"), identityFile: ".holdfast/dev/ssh_ed25519" },
       "holdfast:recipients": of("recipients.json"),
+      "holdfast:deposit": { folder: "deposit" },
       "holdfast:wallet": { identityFile: ".holdfast/dev/wallet.age-key" },
       "holdfast:nodes": Object.fromEntries(nodes.map((name) => [name, {
         host: { commodity: of(`machines/${name}.json`) }, identity: `.holdfast/dev/${name}.lnd-seed.json`, bitcoin: of("chain.json"),

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { makeIdentity } from "../../cli/wallet.js";
-import { newIdentity } from "../../components/secrets/seal.js";
+import { newIdentity } from "../../custody/seal.js";
 import type { SecretFile } from "../../formats/bundle.js";
 import { ensureEngine, type Engine } from "../../rehearsal/engine/engine.js";
 
@@ -83,6 +83,7 @@ async function project(): Promise<void> {
     "holdfast:system": { flake: "flake" },
     "holdfast:access": { authorizedKeys: [key("k")] },
     "holdfast:recipients": { environment: `age1${"e".repeat(58)}`, recovery: `age1${"r".repeat(58)}`, wallet },
+    "holdfast:deposit": { folder: "deposit" },
     "holdfast:nodes": { alice: {
       host: { commodity: { address: "10.231.9.10", hostKey: key("h"), generation: 1 } }, identity: "seed.json", tunnel: { peers: { phone: { address: "10.10.0.2" } } },
       backup: { repository: "rest:https://10.231.0.1:8000/alice/", user: "alice", passwordFile: "store-password" },

@@ -5,7 +5,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { identityIn, openText } from "../../components/secrets/seal.js";
+import { identityIn, openText } from "../../custody/seal.js";
 import type { Bundle } from "../../formats/bundle.js";
 import type { Seed } from "../../formats/identity.js";
 import { namesOf } from "../../rehearsal/machines/names.js";

@@ -122,6 +122,7 @@ beforeAll(async () => {
     place: { environment: "dev", network: "regtest", node: "alice", generation: 1 },
     authorizedKeys: ["ssh-ed25519 AAAA test"],
     lightning: { alias: "alice", nodePublicKey: alice.nodePublicKey, p2pPort: await freePort(), restPort: await freePort() },
+    identities: [],
     bitcoin: { peers: [], rpcUser: "rehearsal" },
     tunnel: { address: "10.0.0.1", prefixLength: 24, port: 51820, publicKey: "x", peers: [] },
     firewall: { policy: [], ruleset: "" },

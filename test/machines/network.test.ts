@@ -11,7 +11,7 @@ import { askLnd, hears, knockUdp, listenIn, scanTcp, walletOf, type Wallet } fro
 import { passOf } from "./phone.js";
 
 const LISTENER = 4000;
-const NODE = "10.10.0.1";
+const NODE = "10.99.0.1";
 
 let project: Project;
 let host: HostFile;
@@ -72,14 +72,14 @@ describe("a peer with its printed configuration", () => {
   it("reaches nothing behind the node: no other peer, no neighbour", async () => {
     const [laptop, neighbouring] = await Promise.all([neighbour("laptop", 201), neighbour("neighbour", 202)]);
     await Promise.all([laptop, neighbouring].map((one) => listenIn(one.namespace, LISTENER)));
-    await bringUpTunnel(laptop.namespace, reachingFor((await passOf(project, "laptop")).configuration, "10.10.0.0/24"));
+    await bringUpTunnel(laptop.namespace, reachingFor((await passOf(project, "laptop")).configuration, "10.99.0.0/24"));
     // Its answers would find their way: it takes the node for the router to the tunnel.
-    await runIn(neighbouring.namespace, ["ip", "route", "add", "10.10.0.0/24", "via", host.address]);
+    await runIn(neighbouring.namespace, ["ip", "route", "add", "10.99.0.0/24", "via", host.address]);
     expect(await hears(namespace, neighbouring.address, LISTENER), "the neighbour is there, on the bridge").toBe(true);
-    await bringUpTunnel(namespace, reachingFor(phone.configuration, `10.10.0.0/24, ${neighbouring.address}/32`));
+    await bringUpTunnel(namespace, reachingFor(phone.configuration, `10.99.0.0/24, ${neighbouring.address}/32`));
     expect((await askLnd(namespace, phone.wallet, certificateFile)).exitCode, "the tunnel works").toBe(0);
 
-    const heard = async (): Promise<boolean[]> => Promise.all([["10.10.0.3", LISTENER], [neighbouring.address, LISTENER]].map(([address, port]) => hears(namespace, String(address), Number(port))));
+    const heard = async (): Promise<boolean[]> => Promise.all([["10.99.0.3", LISTENER], [neighbouring.address, LISTENER]].map(([address, port]) => hears(namespace, String(address), Number(port))));
     expect(await heard()).toEqual([false, false]);
     expect((await project.ssh("alice", "sysctl -q net.ipv4.ip_forward=1")).exitCode).toBe(0);
     expect(await heard(), "even if something made the host a router").toEqual([false, false]);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DoctorFinding } from "../../cli/doctor.js";
 import type { NodeStatus } from "../../cli/nodes.js";
-import { sealText } from "../../components/secrets/seal.js";
+import { sealText } from "../../custody/seal.js";
 import { bundleSchema } from "../../formats/bundle.js";
 import { hostLayout } from "../../formats/hostLayout.js";
 import { placeSchema, type Place } from "../../formats/place.js";

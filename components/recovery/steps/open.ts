@@ -8,7 +8,7 @@ import { connectionSchema } from "../../../formats/step.js";
 import { parseFormat, printFormat } from "../../../formats/versioned.js";
 import { askAgent } from "../../host/agent.js";
 import { runOnHost } from "../../host/ssh.js";
-import { identityIn, openText, sealText } from "../../secrets/seal.js";
+import { identityIn, openText, sealText } from "../../../custody/seal.js";
 import { runStep, tell } from "../../stepProgram.js";
 
 const input = z.strictObject({
@@ -67,6 +67,6 @@ async function admission(identity: IdentityFile, place: Place, recipient: string
     throw new Error(`The sealed seed is that of ${seed.environment}/${seed.node} on ${seed.network}, not of ${place.environment}/${place.node} on ${place.network}. Put the right identity file back.`);
   }
   return sealText(printFormat(admissionSchema, {
-    format: "holdfast-admission/1", place, mnemonic: seed.mnemonic, nodePublicKey: seed.nodePublicKey, sealedAt: new Date().toISOString(),
+    format: "holdfast-admission/1", place, mnemonic: seed.mnemonic, nodePublicKey: seed.nodePublicKey, files: [], sealedAt: new Date().toISOString(),
   }), recipient);
 }

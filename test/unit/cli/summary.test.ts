@@ -10,7 +10,7 @@ const status: NodeStatus = {
   system: { state: "committed", toplevel: "/nix/store/x-rehearsal-alice", previous: "none" },
   probe: {
     system: "/nix/store/x-rehearsal-alice", failedUnits: [], firewallLoaded: true, secretsVersion: 1,
-    tunnel: { publicKey: "K=", port: 51820, peers: 2, lastHandshake: now.getTime() / 1000 - 7 },
+    tunnel: { publicKey: "K=", port: 51820, peers: 2, lastHandshake: now.getTime() / 1000 - 7, handshakes: {} },
   },
   ports: [
     { port: 22, name: "ssh", wanted: "open", answer: "open" }, { port: 9735, name: "lightning", wanted: "open", answer: "refused" },

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createIdentityFile, makeIdentity } from "../../../cli/wallet.js";
 import { nodePublicKeyOf } from "../../../components/secrets/identities.js";
-import { newIdentity } from "../../../components/secrets/seal.js";
+import { newIdentity } from "../../../custody/seal.js";
 import { identityFileSchema, seedSchema } from "../../../formats/identity.js";
 import { parseFormat } from "../../../formats/versioned.js";
 

@@ -134,7 +134,7 @@ describe("secrets", () => {
 describe("a node", () => {
   it("opens with the sealed seed for the gate's question, and for the system that was proven", () => {
     expect(inputOf(resources, "open")).toMatchObject({
-      place: { environment: "dev", network: "regtest", node: "alice", generation: 3 }, identity: { sealed: expect.stringContaining(walletSeed) as string },
+      place: { environment: "dev", network: "regtest", node: "alice-1", generation: 3 }, identity: { sealed: expect.stringContaining(walletSeed) as string },
       walletIdentityFile: "wallet.age-key", toplevel: `/nix/store/${"a".repeat(32)}-rehearsal-alice`,
     });
   });

@@ -2,6 +2,7 @@ import { rmSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { noMarks, noVersions } from "../../../formats/records.js";
 import type { NodeSpecification, StackSpecification } from "../../../config/specification.js";
 
 /** A resource as a component asked for it. */
@@ -94,8 +95,11 @@ export function exampleNode(): { readonly specification: NodeSpecification; read
     name: "alice", id: "alice-1", environment: "dev", network: "regtest",
     host: { address: "10.231.9.10", port: 22, user: "root", hostKey: `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"h".repeat(43)}`, generation: 3 },
     identity: {
-      format: "holdfast-identity/1", kind: "lnd-seed", environment: "dev", network: "regtest", node: "alice", nodePublicKey, recipient, made: "2026-11-21T00:00:00.000Z", sealed: age(walletSeed),
+      format: "holdfast-identity/1", kind: "lnd-seed", environment: "dev", network: "regtest", node: "alice-1", nodePublicKey, recipient, made: "2026-11-21T00:00:00.000Z", sealed: age(walletSeed),
     },
+    identities: [],
+    services: ["bitcoind", "lnd", "wireguard", "offsite-backup"],
+    versions: {},
     lightning: { alias: "alice", p2pPort: 9735, restPort: 8080 },
     bitcoinPeers: ["10.231.0.1:18444"],
     tunnel: {
@@ -107,7 +111,8 @@ export function exampleNode(): { readonly specification: NodeSpecification; read
   };
   const stack: StackSpecification = {
     environment: "dev", network: "regtest", flake: "./flake", proofSeconds: 60, authorizedKeys: [`ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"k".repeat(43)}`], identityFile: "ssh_key",
-    recipients: { environment: `age1${"e".repeat(58)}`, recovery: `age1${"r".repeat(58)}`, wallet: recipient }, walletIdentityFile: "wallet.age-key", nodes: [specification],
+    recipients: { environment: `age1${"e".repeat(58)}`, recovery: `age1${"r".repeat(58)}`, wallet: recipient }, records: ".holdfast/dev", deposit: { folder: "deposit/dev" }, versions: noVersions, marks: noMarks,
+    walletIdentityFile: "wallet.age-key", nodes: [specification],
   };
   return { specification, stack, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -15,6 +15,7 @@ const valid = () => ({
   network: "regtest",
   access: { authorizedKeys: [hostKey("k")] as unknown },
   recipients: { environment: recipient("e"), recovery: recipient("r"), wallet: recipient("w") } as Record<string, unknown>,
+  deposit: { folder: "/mnt/deposit" },
   nodes: {
     alice: {
       host: { commodity: { address: "10.231.9.10", hostKey: hostKey("h") } as Record<string, unknown> },

@@ -13,6 +13,7 @@ const settings: Settings = {
   place,
   authorizedKeys: ["ssh-ed25519 AAAA test"],
   lightning: { alias: "alice", nodePublicKey: `02${"a".repeat(64)}`, p2pPort: 9735, restPort: 8080 },
+  identities: [],
   bitcoin: { peers: [], rpcUser: "privileged" },
   tunnel: { address: "10.10.0.1", prefixLength: 24, port: 51820, publicKey: "k", peers: [] },
   firewall: { policy: [], ruleset: ruleset("abc") },
@@ -35,7 +36,7 @@ describe("probe", () => {
       nft: { stdout: listed("abc") },
       wg: { stdout: dump },
     });
-    expect(told).toEqual({ system: "none", failedUnits: ["lnd.service"], firewallLoaded: true, tunnel: { publicKey: "PUBLIC", port: 51820, peers: 2, lastHandshake: 1700000000 }, secretsVersion: null });
+    expect(told).toEqual({ system: "none", failedUnits: ["lnd.service"], firewallLoaded: true, tunnel: { publicKey: "PUBLIC", port: 51820, peers: 2, lastHandshake: 1700000000, handshakes: { p1: 1700000000, p2: 0 } }, secretsVersion: null });
     expect(commands).toEqual(["nft list table inet holdfast", "systemctl list-units --failed --plain --no-legend --full --no-pager", "wg show wg-node dump"]);
     expect(JSON.stringify(told)).not.toMatch(/PRIVATE|PSK/);
   });
@@ -72,7 +73,7 @@ describe("policyMark", () => {
 
 describe("parseTunnel", () => {
   it("knows an interface without peers, and one whose peers never called", () => {
-    expect(parseTunnel("PRIVATE\tPUBLIC\t51820\toff\n")).toEqual({ publicKey: "PUBLIC", port: 51820, peers: 0, lastHandshake: null });
+    expect(parseTunnel("PRIVATE\tPUBLIC\t51820\toff\n")).toEqual({ publicKey: "PUBLIC", port: 51820, peers: 0, lastHandshake: null, handshakes: {} });
     expect(parseTunnel(dump.replace("1700000000", "0"))?.lastHandshake).toBeNull();
   });
 });

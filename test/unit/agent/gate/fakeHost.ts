@@ -15,6 +15,7 @@ export const settings: Settings = {
   place: { environment: "dev", network: "regtest", node: "alice", generation: 2 },
   authorizedKeys: ["ssh-ed25519 AAAA test"],
   lightning: { alias: "alice", nodePublicKey: ours, p2pPort: 9735, restPort: 8080 },
+  identities: [],
   bitcoin: { peers: [], rpcUser: "lnd" },
   tunnel: { address: "10.0.0.1", prefixLength: 24, port: 51820, publicKey: "x", peers: [] },
   firewall: { policy: [], ruleset: "" },

@@ -9,7 +9,7 @@ import { selfSigned } from "../../../../components/secrets/certificate.js";
 import { derive, p256PrivateKey, password, publicKeyOf, wireguardKeys } from "../../../../components/secrets/derive.js";
 import { presharedKey, registry, secretId } from "../../../../components/secrets/registry.js";
 import { rpcauth } from "../../../../components/secrets/rpcauth.js";
-import { identityIn, newIdentity, openText, sealText } from "../../../../components/secrets/seal.js";
+import { identityIn, newIdentity, openText, sealText } from "../../../../custody/seal.js";
 
 const root = "r".repeat(64);
 

@@ -19,7 +19,7 @@ describe("a node's settings", () => {
   it("are what the format wants: the place, the keys, the policy with its ruleset, the tunnel's public side, the store without credentials", () => {
     expect(settingsSchema.parse(settings)).toEqual(settings);
     expect(settings).toMatchObject({
-      place: { environment: "dev", network: "regtest", node: "alice", generation: 3 }, lightning: { nodePublicKey: specification.identity.nodePublicKey },
+      place: { environment: "dev", network: "regtest", node: "alice-1", generation: 3 }, lightning: { nodePublicKey: specification.identity.nodePublicKey },
       tunnel: { publicKey: "node=", peers }, firewall: { policy: policyOf(specification) }, bitcoin: { peers: specification.bitcoinPeers },
     });
     expect(Object.keys(settings.backup).sort()).toEqual(["certificate", "repository", "user"]);
@@ -40,7 +40,7 @@ describe("a node's system", () => {
     expect(await valueOf(system.recipient)).toBe(`age1${"h".repeat(58)}`);
     for (const output of [system.toplevel, system.recipient]) expect(await isSecret(output)).toBe(false);
     const connection = await valueOf(host.connection);
-    expect(inputOf(resources, "install")).toEqual({ connection, node: "alice", flake: "./flake", digest: "digest of ./flake", settings });
+    expect(inputOf(resources, "install")).toEqual({ connection, node: "alice-1", flake: "./flake", digest: "digest of ./flake", settings });
     expect(inputOf(resources, "contact")).toEqual({ connection, place: placeOf(specification) });
   });
 
