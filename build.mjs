@@ -19,15 +19,21 @@ const inPlace = {
   })),
 };
 
+/** One file with all packages in it. CommonJS packages want `require`. */
+const alone = {
+  outExtension: { ".js": ".mjs" },
+  banner: { js: 'import { createRequire as holdfastRequire } from "node:module"; const require = holdfastRequire(import.meta.url);' },
+};
+
 /** Each bundle by name: what it is made from, and whether the packages are in it. */
 const bundles = {
   program: { entryPoints: [join(project, "index.ts")], entryNames: "program", packages: "external" },
   steps: { entryPoints: ["host", "secrets", "system", "recovery"].flatMap(stepsOf), entryNames: "steps/[name]", packages: "external" },
-  // Runs on a host that has no packages of ours. CommonJS packages in it want `require`.
-  agent: {
-    entryPoints: [join(project, "agent", "main.ts")], entryNames: "agent", outExtension: { ".js": ".mjs" },
-    banner: { js: 'import { createRequire as holdfastRequire } from "node:module"; const require = holdfastRequire(import.meta.url);' },
-  },
+  // Runs on a host that has no packages of ours.
+  agent: { entryPoints: [join(project, "agent", "main.ts")], entryNames: "agent", ...alone },
+  // Makes identities on a machine that has nothing but Node.
+  wallet: { entryPoints: [join(project, "custody", "wallet", "offline.ts")], entryNames: "holdfast-wallet", ...alone },
+  keeper: { entryPoints: [join(project, "custody", "wallet", "keep.ts")], entryNames: "wallet-keeper", packages: "external" },
   command: { entryPoints: [join(project, "cli", "main.ts")], entryNames: "holdfast", packages: "external", plugins: [inPlace] },
 };
 

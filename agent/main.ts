@@ -5,12 +5,15 @@ import { admit } from "./gate/admit.js";
 import { runGate } from "./gate/gate.js";
 import { gateReport } from "./gate/report.js";
 import { contact } from "./secrets/contact.js";
-import { installSecrets, receive } from "./secrets/receive.js";
+import { receive } from "./secrets/receive.js";
+import { installSecrets, placeSecrets } from "./secrets/trial.js";
+import { acceptOlder } from "./secrets/versions.js";
 
 /** What the agent can be asked: JSON on stdin, JSON on stdout, words for people on stderr. Verbs of steps first, then those of units. */
 const verbs: Readonly<Record<string, (input: string) => Promise<unknown>>> = {
   contact,
   receive,
+  "accept-older": acceptOlder,
   activate,
   commit,
   rollback,
@@ -19,6 +22,7 @@ const verbs: Readonly<Record<string, (input: string) => Promise<unknown>>> = {
   admit,
   "gate-report": gateReport,
   "install-secrets": installSecrets,
+  "place-secrets": placeSecrets,
   "activation-watchdog": watchdog,
   gate: runGate,
   "backup-watch": watchBackup,

@@ -1,31 +1,50 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { identityIn, newIdentity, openText, sealText } from "../custody/seal.js";
-import { memoryFile, type Places } from "./places.js";
+import { passphraseFindings } from "../config/environments.js";
+import { passphraseInForce } from "../config/passphrase.js";
+import { marksOfStack, otherEnvironments } from "../config/project.js";
+import { ConfigurationRefused } from "../config/refusal.js";
+import { recorded } from "../custody/audit/log.js";
+import { passphraseFingerprint } from "../custody/fingerprint.js";
+import { openWith, recipientOf, writeIdentity, type AskPassphrase } from "../custody/identityFile.js";
+import { makePassphrase, resealPassphrase, sealedPassphrase } from "../custody/passphrase.js";
+import { readMarks, writeMarks } from "../custody/records.js";
+import { newIdentity } from "../custody/seal.js";
+import { auditLog, identityPath, memoryFile, recordsFolder, stackFile, type Places } from "./places.js";
+import { askPassphrase } from "./passphrase.js";
 import { isAlive } from "./staleLock.js";
 
 const path = (places: Places, name: string): string => join(places.state, name);
+const ROLES = ["environment", "recovery", "wallet"] as const;
+const inClear: AskPassphrase = () => Promise.reject(new Error("A rehearsal's identities are in clear: nothing is asked for."));
 
 /**
- * The keys of a rehearsal environment, made once: three age identities, an SSH key, and the stack's passphrase, sealed for the environment's identity.
+ * The keys of a rehearsal environment, made once: three age identities, an SSH key, and the stack's passphrase, sealed for environment and recovery.
  * They guard worthless coins alone, which is why all of them may lie in one folder.
  */
 export async function ensureRehearsalKeys(places: Places): Promise<void> {
-  const recipients: Record<string, string> = {};
-  for (const role of ["environment", "recovery", "wallet"]) recipients[role] = await ensureIdentity(path(places, `${role}.age-key`));
+  const recipients = { environment: "", recovery: "", wallet: "" };
+  for (const role of ROLES) recipients[role] = await ensureIdentity(identityPath(places, role));
   writeFileSync(path(places, "recipients.json"), JSON.stringify(recipients, undefined, 2), { mode: 0o644 });
 
   const sshKey = path(places, "ssh_ed25519");
   if (!existsSync(sshKey)) await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `holdfast-${places.environment}`, "-f", sshKey], { timeout: 10_000 });
   writeFileSync(path(places, "authorized-keys.json"), JSON.stringify([readFileSync(`${sshKey}.pub`, "utf8").trim()]), { mode: 0o644 });
 
-  const sealed = path(places, "passphrase.age");
-  if (!existsSync(sealed)) {
+  const records = recordsFolder(places);
+  if (!existsSync(sealedPassphrase(records))) {
     forgetEncryptionSalt(places);
-    writeFileSync(sealed, await sealText(randomBytes(32).toString("base64url"), recipients["environment"]!), { mode: 0o600 });
+    await makePassphrase(records, recipients, new Date());
+  } else if (readMarks(records).passphrase === undefined) {
+    // Made before passphrases had marks, when they were sealed for the environment alone.
+    const passphrase = await openPassphrase(places, { ask: inClear });
+    await resealPassphrase(records, passphrase, recipients);
+    noteFingerprint(records, passphrase);
   }
+  noteAges(records, { ...Object.fromEntries(ROLES.map((role) => [role, identityPath(places, role)])), ssh: sshKey });
+
   const storePassword = path(places, "store-password");
   if (!existsSync(storePassword)) writeFileSync(storePassword, randomBytes(24).toString("base64url"), { mode: 0o600 });
 }
@@ -33,24 +52,66 @@ export async function ensureRehearsalKeys(places: Places): Promise<void> {
 /** The public half of the rehearsal's SSH key. */
 export const sshPublicKey = (places: Places): string => readFileSync(path(places, "ssh_ed25519.pub"), "utf8").trim();
 
-/** For how long an unlocked passphrase stays: until this command ends, or until the machine restarts or the environment is destroyed, for the user's own `pulumi`. */
+/** For how long an unlocked passphrase stays: until this command ends, or until the machine restarts, it is locked or the environment is destroyed, for the user's own `pulumi`. */
 export type Unlocked = "command" | "shell";
 
+/** How the environment's identity is opened. */
+export interface Opening {
+  /** The identity file, when it is not in the environment's folder. */
+  readonly identityFile?: string;
+  readonly ask: AskPassphrase;
+}
+
 /**
- * Opens the stack's passphrase.
+ * Opens the stack's passphrase, unless this shell has the right one already.
  *
- * @returns the file for PULUMI_CONFIG_PASSPHRASE_FILE, in memory and this user's alone; undefined when the environment has no sealed passphrase
+ * @returns the file for PULUMI_CONFIG_PASSPHRASE_FILE, in memory and this user's alone; undefined when the environment has no sealed passphrase, or the shell's own is in force
+ * @throws when what was opened is not this environment's
  */
-export async function unlockPassphrase(places: Places, until: Unlocked): Promise<string | undefined> {
-  const sealed = path(places, "passphrase.age");
-  if (!existsSync(sealed)) return undefined;
-  const key = path(places, "environment.age-key");
-  const passphrase = await openText(readFileSync(sealed, "utf8"), identityIn(readFileSync(key, "utf8"), key));
+export async function unlockPassphrase(places: Places, until: Unlocked, opening: Opening = { ask: askPassphrase(undefined) }): Promise<string | undefined> {
+  const records = recordsFolder(places);
+  if (!existsSync(sealedPassphrase(records))) return undefined;
+  const mark = readMarks(records).passphrase;
+  const kept = passphraseFile(places, "shell");
+  if (until === "command" && mark !== undefined) {
+    if (passphraseInForce(process.env) === mark) return undefined;
+    if (existsSync(kept) && passphraseFingerprint(readFileSync(kept, "utf8")) === mark) return kept;
+  }
+  const passphrase = await openPassphrase(places, opening);
+  if (mark === undefined) noteFingerprint(records, passphrase);
+  requireOwn(places, passphrase);
   const file = passphraseFile(places, until);
-  writeFileSync(file, passphrase, { mode: 0o600 });
+  rmSync(file, { force: true });
+  writeFileSync(file, passphrase, { mode: 0o600, flag: "wx" });
   forgetDead(dirname(file));
   if (until === "command") process.once("exit", () => rmSync(file, { force: true }));
   return file;
+}
+
+/** Opens passphrase.age, which leaves lines in the audit log. */
+async function openPassphrase(places: Places, { identityFile = identityPath(places, "environment"), ask }: Opening): Promise<string> {
+  const file = sealedPassphrase(recordsFolder(places));
+  const open = (): Promise<string> => openWith(identityFile, readFileSync(file, "utf8"), ask).catch((error: Error) => {
+    throw new Error(`${file} was not opened with ${identityFile}: ${error.message}`, { cause: error });
+  });
+  return (await recorded(auditLog(places), { action: "environment-unlocked", subject: places.environment }, open)).trim();
+}
+
+function requireOwn(places: Places, passphrase: string): void {
+  const { project, environment } = places;
+  const findings = passphraseFindings(marksOfStack(project, environment), otherEnvironments(project, environment), passphraseFingerprint(passphrase));
+  if (findings.length > 0) throw new ConfigurationRefused(findings);
+}
+
+function noteFingerprint(records: string, passphrase: string): void {
+  writeMarks(records, { ...readMarks(records), passphrase: passphraseFingerprint(passphrase) });
+}
+
+/** Notes when key files were made, where that is not known yet. */
+export function noteAges(records: string, files: Readonly<Record<string, string>>): void {
+  const marks = readMarks(records);
+  const ages = Object.entries(files).filter(([key]) => marks.made[key] === undefined).map(([key, file]) => [key, statSync(file).mtime.toISOString()] as const);
+  if (ages.length > 0) writeMarks(records, { ...marks, made: { ...marks.made, ...Object.fromEntries(ages) } });
 }
 
 /** Removes what commands left that were killed: files that name a process which is gone. */
@@ -67,18 +128,13 @@ export const lockPassphrase = (places: Places): void => rmSync(passphraseFile(pl
 const passphraseFile = (places: Places, until: Unlocked): string => memoryFile(places, until === "shell" ? "passphrase" : `${process.pid}.passphrase`);
 
 async function ensureIdentity(file: string): Promise<string> {
-  if (!existsSync(file)) {
-    const { identity, recipient } = await newIdentity();
-    writeFileSync(file, `# public key: ${recipient}\n${identity}\n`, { mode: 0o600 });
-  }
-  const recipient = /^# public key: (age1\S+)$/m.exec(readFileSync(file, "utf8"))?.[1];
-  if (recipient === undefined) throw new Error(`${file} names no recipient (a line "# public key: age1…"). Put it back, or delete the folder ${file.replace(/\/[^/]+$/, "")} to begin anew.`);
-  return recipient;
+  if (!existsSync(file)) await writeIdentity(file, await newIdentity(), { form: "clear" });
+  return recipientOf(file, inClear);
 }
 
 /** A new passphrase does not open what an old one locked: the stack file's salt belonged to that one. */
 function forgetEncryptionSalt(places: Places): void {
-  const file = join(places.project, `Pulumi.${places.environment}.yaml`);
+  const file = stackFile(places);
   const text = readFileSync(file, "utf8");
   const without = text.replace(/^encryptionsalt:.*\n?/m, "");
   if (without !== text) writeFileSync(file, without);

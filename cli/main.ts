@@ -4,22 +4,26 @@ import { Command } from "commander";
 import qrcode from "qrcode";
 import { execa } from "execa";
 import { shellArguments } from "../components/host/ssh.js";
-import { recipientsSchema } from "../config/schema.js";
-import { resolveFiles } from "../config/specify.js";
-import { filesOf, projectFolder } from "../config/project.js";
+import { projectFolder } from "../config/project.js";
 import { raze } from "../rehearsal/surroundings.js";
+import { acceptOlderCommands } from "./acceptOlder.js";
 import { agreed, typed } from "./ask.js";
+import { auditCommands } from "./audit.js";
 import { doctor } from "./doctor.js";
+import { envCommands } from "./env.js";
 import { lockPassphrase } from "./keys.js";
 import { machineCommands } from "./machines.js";
+import { forgetTunnels } from "./marks.js";
 import { connectionOf, secretOutputs, specification, statusOf } from "./nodes.js";
 import { placesOf, type Places } from "./places.js";
-import { networkOf, prepareTools, rehearsed, stackKeys, type Agreement } from "./prepare.js";
+import { prepareTools, rehearsed, stackKeys, type Agreement } from "./prepare.js";
+import { rotateCommands } from "./rotate.js";
 import { openStack, pulumiEnvironment } from "./session.js";
+import { stateCommands } from "./state.js";
 import { summary } from "./summary.js";
 import { destroyStack, preview, up } from "./update.js";
 import { paint } from "./updateView.js";
-import { createIdentityFile } from "./wallet.js";
+import { walletCommands } from "./walletCommands.js";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const note = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -60,6 +64,7 @@ inStack("destroy", "destroy the environment's resources; a machine made here goe
   if (!word) throw new Error(`Nothing was destroyed. Type the environment's name when asked${nodes.length > 0 ? ", or give --yes" : ""}.`);
   await destroyStack(await openStack(places, note));
   lockPassphrase(places);
+  forgetTunnels(places);
   if (nodes.length === 0) return;
   const left = await raze(places.state);
   const keys = stackKeys(places);
@@ -84,26 +89,13 @@ inStack("engine", "make Pulumi's engine and plugins ready, and say where they ar
   for (const [key, value] of Object.entries(environment)) print(`${key}=${value}`);
 });
 
-const env = program.command("env").description("environments");
-env.command("unlock [name]").description('make plain `pulumi` usable in this shell: eval "$(holdfast env unlock)"').action(async (name = "dev") => {
-  const environment = await pulumiEnvironment(here({ stack: name }), note, "shell");
-  for (const [key, value] of Object.entries(environment)) print(`export ${key}='${value.replaceAll("'", "'\\''")}'`);
-});
-
+envCommands(program, here);
 machineCommands(program, here, agreement);
-
-program.command("wallet").description("node identities")
-  .command("create <node>").description("make a node's LND seed, sealed for the wallet recipient; works offline").option("-s, --stack <name>", "the environment", "dev")
-  .action(async (node: string, options: StackOption) => {
-    const places = here(options);
-    const keys = stackKeys(places);
-    const resolved = resolveFiles(keys, filesOf(places.project), []);
-    const recipients = recipientsSchema.safeParse(resolved["recipients"]);
-    if (!recipients.success) throw new Error(`holdfast:recipients of ${places.environment} names no wallet recipient yet. Put a real one there first.`);
-    const path = join(places.project, String(Object(Object(Object(keys["nodes"])[node])).identity ?? ""));
-    const identity = await createIdentityFile(path, { environment: places.environment, network: networkOf(keys), node, recipient: recipients.data.wallet });
-    print(`${path}: node ${identity.nodePublicKey}, sealed for ${identity.recipient}`);
-  });
+acceptOlderCommands(program, here);
+stateCommands(program, here);
+auditCommands(program, here);
+walletCommands(program, here);
+rotateCommands(program, here);
 
 program.command("wg").description("tunnels")
   .command("show <peer>").description("print a peer's configuration and its QR code, and the code for a phone wallet; all of it is secret")

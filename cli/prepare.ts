@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Listr, ListrLogger, ProcessOutput } from "listr2";
 import { recipientsSchema } from "../config/schema.js";
 import { stackFileKeys } from "../config/project.js";
@@ -13,7 +13,7 @@ import { ensureDaemons } from "../rehearsal/system/daemons/daemons.js";
 import { ensurePrograms } from "../rehearsal/system/programs.js";
 import { ensureRehearsalKeys, sshPublicKey } from "./keys.js";
 import type { Places } from "./places.js";
-import { createIdentityFile } from "./wallet.js";
+import { createIdentityFile, nodeFiles } from "./wallet.js";
 
 /** The stack file's keys, as they stand there. */
 export function stackKeys(places: Places): Record<string, unknown> {
@@ -91,12 +91,13 @@ const listrOptions = () => ({
 }) as const;
 
 /** A rehearsed node's seed is made with its machine: its coins are worth nothing. */
-async function ensureRehearsalIdentities(places: Places, nodes: readonly string[]): Promise<void> {
-  const keys = stackKeys(places);
-  const { wallet } = recipientsSchema.parse(JSON.parse(readFileSync(join(places.state, "recipients.json"), "utf8")));
-  for (const node of nodes) {
-    const path = join(places.project, String(Object(Object(Object(keys["nodes"])[node])).identity));
-    if (!existsSync(path)) await createIdentityFile(path, { environment: places.environment, network: networkOf(keys), node, recipient: wallet });
+async function ensureRehearsalIdentities(places: Places, rehearsedNames: readonly string[]): Promise<void> {
+  const { environment, project, state } = places;
+  const { wallet } = recipientsSchema.parse(JSON.parse(readFileSync(join(state, "recipients.json"), "utf8")));
+  const { network, nodes } = nodeFiles(environment, stackKeys(places));
+  for (const { id, identity } of nodes.filter(({ name }) => rehearsedNames.includes(name))) {
+    const path = resolve(project, identity);
+    if (!existsSync(path)) await createIdentityFile(path, { environment, network, node: id, recipient: wallet });
   }
 }
 

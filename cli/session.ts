@@ -3,27 +3,26 @@ import { join } from "node:path";
 import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { ensureEngine } from "../rehearsal/engine/engine.js";
 import { forgetInterrupted } from "./interrupted.js";
-import { unlockPassphrase, type Unlocked } from "./keys.js";
+import { projectName } from "../config/project.js";
+import { unlockPassphrase, type Opening, type Unlocked } from "./keys.js";
 import type { Places } from "./places.js";
 import { clearStaleLocks } from "./staleLock.js";
-
-const PROJECT_NAME = "holdfast";
 
 /**
  * Everything that plain `pulumi` needs in its environment to work on this stack, PATH included.
  * What the user has set already wins.
  */
-export async function pulumiEnvironment(places: Places, report: (line: string) => void, until: Unlocked): Promise<Record<string, string>> {
+export async function pulumiEnvironment(places: Places, report: (line: string) => void, until: Unlocked, opening?: Opening): Promise<Record<string, string>> {
+  const passphraseFile = await unlockPassphrase(places, until, opening);
+  return { ...await engineEnvironment(places, report), ...(passphraseFile !== undefined && { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile }) };
+}
+
+/** The same without a passphrase: enough to see which stacks there are. */
+export async function engineEnvironment(places: Places, report: (line: string) => void): Promise<Record<string, string>> {
   const engine = await ensureEngine({ cache: places.cache, report });
-  const passphraseFile = await unlockPassphrase(places, until);
   const backend = process.env["PULUMI_BACKEND_URL"] ?? defaultBackend(places);
   if (backend.startsWith("file://")) mkdirSync(new URL(backend), { recursive: true });
-  return {
-    ...engine.environment,
-    PATH: [...engine.path, process.env["PATH"] ?? ""].join(":"),
-    PULUMI_BACKEND_URL: backend,
-    ...(passphraseFile !== undefined && { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile }),
-  };
+  return { ...engine.environment, PATH: [...engine.path, process.env["PATH"] ?? ""].join(":"), PULUMI_BACKEND_URL: backend };
 }
 
 /**
@@ -37,7 +36,7 @@ const defaultBackend = (places: Places): string => `file://${join(places.project
 /** Opens a stack for an update: without what a killed one had begun. */
 export async function openStackForUpdate(places: Places, report: (line: string) => void): Promise<Stack> {
   const stack = await openStack(places, report);
-  (await forgetInterrupted(stack, process.env["PULUMI_BACKEND_URL"]!, PROJECT_NAME)).forEach(report);
+  (await forgetInterrupted(stack, process.env["PULUMI_BACKEND_URL"]!, projectName(places.project))).forEach(report);
   return stack;
 }
 
@@ -45,7 +44,9 @@ export async function openStackForUpdate(places: Places, report: (line: string) 
 export async function openStack(places: Places, report: (line: string) => void): Promise<Stack> {
   const environment = await pulumiEnvironment(places, report, "command");
   Object.assign(process.env, environment);
-  clearStaleLocks(environment["PULUMI_BACKEND_URL"]!, PROJECT_NAME, places.environment).forEach(report);
+  // It would win over the file. @see pulumi pkg/secrets/passphrase
+  if (environment["PULUMI_CONFIG_PASSPHRASE_FILE"] !== undefined) delete process.env["PULUMI_CONFIG_PASSPHRASE"];
+  clearStaleLocks(environment["PULUMI_BACKEND_URL"]!, projectName(places.project), places.environment).forEach(report);
   return LocalWorkspace.createOrSelectStack(
     { stackName: places.environment, workDir: places.project },
     // Knowing the CLI's version, the Automation API takes its events over loopback; otherwise it would write them, secrets included, to a file.

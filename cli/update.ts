@@ -1,6 +1,7 @@
-import { ConcurrentUpdateError, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { ConcurrentUpdateError, type Stack, type UpResult } from "@pulumi/pulumi/automation/index.js";
 import { forgetRepeatable, type Deployment } from "./interrupted.js";
 import { knownStatusOf, specification, statusOf } from "./nodes.js";
+import { noteMarks } from "./marks.js";
 import { prepare, type Agreement } from "./prepare.js";
 import type { Places } from "./places.js";
 import { openStack, openStackForUpdate } from "./session.js";
@@ -17,10 +18,7 @@ export async function up(places: Places, agreement: Agreement, form: "text" | "j
   const begin = Date.now();
   const say = form === "json" ? (line: string) => void process.stderr.write(`${line}\n`) : print;
   await prepare(places, agreement);
-  specification(places);
-  const stack = await openStackForUpdate(places, say);
-  say(`pulumi up, stack ${places.environment}`);
-  const result = await explained(() => stack.up({ parallel: PARALLEL, onEvent: updateView(say, Date.now), suppressProgress: true, suppressOutputs: true }));
+  const result = await update(places, say);
   const changes = result.summary.resourceChanges ?? {};
   const specified = specification(places);
   const changed = Object.entries(changes).some(([operation, count]) => operation !== "same" && count > 0);
@@ -33,6 +31,16 @@ export async function up(places: Places, agreement: Agreement, form: "text" | "j
   print(`${changeText(changes)}, ${((Date.now() - begin) / 1000).toFixed(0)} s in all.`);
 }
 
+/** Runs an update of hosts that are there, and notes in the records what they must go on having. */
+export async function update(places: Places, say: (line: string) => void): Promise<UpResult> {
+  specification(places);
+  const stack = await openStackForUpdate(places, say);
+  say(`pulumi up, stack ${places.environment}`);
+  const result = await explained(() => stack.up({ parallel: PARALLEL, onEvent: updateView(say, Date.now), suppressProgress: true, suppressOutputs: true }));
+  noteMarks(places, specification(places), result.outputs);
+  return result;
+}
+
 /** Shows what an update would do, and touches nothing. */
 export async function preview(places: Places, form: "text" | "json"): Promise<void> {
   specification(places);
@@ -43,9 +51,9 @@ export async function preview(places: Places, form: "text" | "json"): Promise<vo
 }
 
 /** Runs an update, and turns Pulumi's long error into the words that matter. */
-export async function explained<T>(update: () => Promise<T>): Promise<T> {
+export async function explained<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await update();
+    return await work();
   } catch (error) {
     if (error instanceof ConcurrentUpdateError) {
       throw new Error("Another update of this stack runs, or died on another machine. Wait for it; if it is dead, `pulumi cancel` clears its lock.");

@@ -1,5 +1,6 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { styleText } from "node:util";
+import { inOurWords } from "./walletForget.js";
 
 /** What is for people. Events of other severities, "debug" above all, hold every resource's values in clear. */
 const SHOWN: ReadonlySet<string> = new Set(["info", "info#err", "warning", "error"]);
@@ -26,7 +27,7 @@ export function updateView(print: (line: string) => void, now: () => number, ten
     if (failed !== undefined) print(`  ${paint("red", "✗")} ${nameOf(failed.urn).padEnd(34)} ${seconds(started.get(failed.urn) ?? begin)}  ${failed.op} failed`);
     const said = event.diagnosticEvent;
     if (said === undefined || said.ephemeral || !SHOWN.has(said.severity)) return;
-    const message = stripped(said.message);
+    const message = inOurWords(stripped(said.message));
     if (message === "") return;
     const indent = said.severity === "error" ? paint("red", "    ! ") : said.severity === "warning" ? paint("yellow", "    ! ") : "      ";
     print(message.split("\n").map((line) => indent + line).join("\n"));

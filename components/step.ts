@@ -6,13 +6,16 @@ import type { HostGeneration } from "./host/host.js";
 
 export interface StepArgs<T> {
   /** The program in `components/<folder>/steps/`. */
-  readonly program: "reach" | "install" | "contact" | "certify" | "seal" | "deliver" | "activate" | "hold" | "open";
+  readonly program: "reach" | "install" | "contact" | "certify" | "seal" | "deliver" | "activate" | "hold" | "open" | "deposit";
   /** JSON for its stdin: the one way in which a secret reaches a program. */
   readonly input: pulumi.Input<unknown>;
   readonly output: z.ZodType<T>;
   /** The host it works on. A new generation runs the step anew; a step without a host runs when its input changes. */
   readonly host?: HostGeneration;
 }
+
+/** What `hold` held before decides whether it may hold something else; what `certify` made is kept while it serves. Both are public: no other output goes into an environment. */
+const LOOKING_BACK: readonly StepArgs<unknown>["program"][] = ["hold", "certify"];
 
 /**
  * A resource that is a program's run: JSON in on stdin, JSON out on stdout.
@@ -24,8 +27,7 @@ export function step<T>(name: string, args: StepArgs<T>, options: pulumi.CustomR
     create: `node dist/steps/${args.program}.js`,
     stdin: pulumi.secret(pulumi.jsonStringify(args.input)),
     logging: local.Logging.Stderr,
-    // What `hold` held before decides whether it may hold something else; no other step looks back.
-    addPreviousOutputInEnv: args.program === "hold",
+    addPreviousOutputInEnv: LOOKING_BACK.includes(args.program),
     ...(args.host && { triggers: [args.host.generation] }),
   }, {
     ...options,

@@ -29,9 +29,12 @@ export type Recipients = z.infer<typeof recipientsSchema>;
 export const fileReferenceSchema = z.strictObject({ file: pathSchema });
 const orFile = <T extends z.ZodType>(schema: T) => z.union([fileReferenceSchema, schema]);
 
+/** A node's tunnel network unless its stack says otherwise. */
+export const defaultTunnelNetwork = "10.10.0.0/24";
+
 const tunnelSchema = z.strictObject({
   /** The node has the first address, peers have others. */
-  network: networkSchema.default("10.10.0.0/24"),
+  network: networkSchema.default(defaultTunnelNetwork),
   port: portSchema.default(51820),
   /** `address:port` that peers dial, when it is not the host's own. */
   endpoint: z.string().regex(/^[^\s:]+:\d{1,5}$/, "wants address:port").optional(),

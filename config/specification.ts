@@ -54,6 +54,8 @@ export interface StackSpecification {
   readonly deposit: { readonly folder: string };
   readonly versions: Versions;
   readonly marks: Marks;
+  /** WireGuard public keys of other environments' nodes, and whose they are. */
+  readonly foreignTunnels?: Readonly<Record<string, string>>;
   /** A wallet identity in clear, of worthless coins. */
   readonly walletIdentityFile?: string;
   readonly nodes: readonly NodeSpecification[];

@@ -1,8 +1,10 @@
 import { fileIdentitySchema, identityFileSchema, type FileIdentity, type IdentityFile } from "../formats/identity.js";
-import { marksSchema, noMarks, noVersions, versionsSchema, type Versions } from "../formats/records.js";
+import { brief, mixedKinds } from "../custody/recipients.js";
+import type { Versions } from "../formats/records.js";
 import type { Service } from "../formats/services.js";
 import { parseFormat } from "../formats/versioned.js";
-import { sharedMarks, type EnvironmentMarks } from "./environments.js";
+import { passphraseFindings, sharedMarks, type EnvironmentMarks } from "./environments.js";
+import { marksOf, recordsIn, recordsOf } from "./marks.js";
 import { ConfigurationRefused, findingsOf, type Finding } from "./refusal.js";
 import { backupSchema, bitcoinSchema, hostSchema, recipientsSchema, stackSchema, type HostSpecification, type NodeConfiguration, type Recipients } from "./schema.js";
 import type { NodeSpecification, StackSpecification } from "./specification.js";
@@ -18,9 +20,12 @@ export type ReadFile = (path: string) => string | undefined;
  * @param environment the stack's name
  * @param input the stack's `holdfast:` keys, unchecked
  * @param others the public marks of the project's other stacks
+ * @param passphrase the fingerprint of the passphrase that is in force, where one is
  * @throws ConfigurationRefused with every finding, before anything is touched
  */
-export function specify(environment: string, input: Readonly<Record<string, unknown>>, read: ReadFile, others: readonly EnvironmentMarks[]): StackSpecification {
+export function specify(
+  environment: string, input: Readonly<Record<string, unknown>>, read: ReadFile, others: readonly EnvironmentMarks[], passphrase?: string,
+): StackSpecification {
   const findings: Finding[] = [];
   const resolved = resolveFiles(input, read, findings);
   const result = stackSchema.safeParse(resolved);
@@ -29,10 +34,11 @@ export function specify(environment: string, input: Readonly<Record<string, unkn
 
   const stack = result.data;
   const recipients = recipientsSchema.parse(stack.recipients);
-  findings.push(...sharedMarks(marksOf(environment, resolved), others));
-  const records = stack.records ?? recordsOf(environment);
-  const versions = readRecord(versionsSchema, `${records}/versions.json`, noVersions, read, findings);
-  const marks = readRecord(marksSchema, `${records}/marks.json`, noMarks, read, findings);
+  const own = marksOf(environment, resolved, read);
+  findings.push(...sharedMarks(own, others), ...mixedRecipients(recipients), ...sharedIds(stack.nodes));
+  if (passphrase !== undefined) findings.push(...passphraseFindings(own, others, passphrase));
+  const records = recordsOf(environment, resolved);
+  const { versions, marks } = recordsIn(records, read, []);
   const nodes = Object.entries(stack.nodes).flatMap(([name, node]) => {
     const owner = { environment, network: stack.network, name, id: node.id ?? name, recipients };
     const identity = readIdentity({ ...owner, path: node.identity, kind: "identity" }, identityFileSchema, read, findings);
@@ -52,22 +58,32 @@ export function specify(environment: string, input: Readonly<Record<string, unkn
     deposit: stack.deposit,
     versions,
     marks,
+    foreignTunnels: Object.fromEntries(others.flatMap((other) => other.marks.filter(({ kind }) => kind === "tunnel-key").map(({ path, value }) => [value, `environment ${other.environment} (its ${path})`]))),
     ...(stack.wallet !== undefined && { walletIdentityFile: stack.wallet.identityFile }),
     nodes,
   };
 }
 
-/** The public marks of an environment: what no other may have too. Tolerates a configuration that is not valid yet. */
-export function marksOf(environment: string, input: Readonly<Record<string, unknown>>): EnvironmentMarks {
-  const marks: Record<string, string> = {};
-  const note = (path: string, value: unknown): void => {
-    if (typeof value === "string") marks[`holdfast:${path}`] = value;
-  };
-  for (const [role, recipient] of Object.entries(Object(input["recipients"]))) note(`recipients.${role}`, recipient);
-  for (const [name, node] of Object.entries(Object(input["nodes"]))) {
-    note(`nodes.${name}.host.commodity.hostKey`, Object(Object(Object(node).host).commodity).hostKey);
-  }
-  return { environment, marks };
+/** Recipients of both kinds in one environment: what is sealed for two of them would be as weak as the classical one. */
+export function mixedRecipients(recipients: Readonly<Record<string, string>>): Finding[] {
+  const mixed = mixedKinds(Object.values(recipients));
+  if (mixed === undefined) return [];
+  const path = (recipient: string): string => `holdfast:recipients.${Object.entries(recipients).find(([, one]) => one === recipient)![0]}`;
+  return [{
+    path: path(mixed.classical), found: JSON.stringify(brief(mixed.classical)),
+    wanted: `is a classical recipient, and ${path(mixed.hybrid)} is a post-quantum one; wants one kind for all three (\`holdfast env create --post-quantum\` makes all hybrid)`,
+  }];
+}
+
+/** Nodes whose keys would derive from one id. */
+function sharedIds(nodes: Readonly<Record<string, NodeConfiguration>>): Finding[] {
+  const owners = new Map<string, string>();
+  return Object.entries(nodes).flatMap(([name, node]) => {
+    const id = node.id ?? name;
+    const owner = owners.get(id);
+    owners.set(id, name);
+    return owner === undefined ? [] : [{ path: `holdfast:nodes.${name}.id`, found: JSON.stringify(id), wanted: `is the id of node ${owner} too; wants one of its own, for all keys derive from it` }];
+  });
 }
 
 /** Puts the content of each `{ file: … }` in its place: a JSON file with the keys that would stand there. */
@@ -85,28 +101,15 @@ export function resolveFiles(input: Readonly<Record<string, unknown>>, read: Rea
     };
     const text = read(first[1]);
     if (text === undefined) return refuse("names a file that is not there; `holdfast up` writes it for a machine made here");
+    let content: unknown;
     try {
-      return JSON.parse(text) as unknown;
+      content = JSON.parse(text);
     } catch {
       return refuse("names a file that is not JSON");
     }
+    return Object.hasOwn(Object(content), "file") ? refuse("names a file that names a file again; wants one with the values") : content;
   };
   return resolve("", input) as Record<string, unknown>;
-}
-
-/** Where an environment's records lie unless its stack file says otherwise. */
-export const recordsOf = (environment: string): string => `environments/${environment}`;
-
-/** A record that `holdfast` writes; one that was never written says nothing. */
-function readRecord<T>(schema: z.ZodType<T>, path: string, nothing: T, read: ReadFile, findings: Finding[]): T {
-  const text = read(path);
-  if (text === undefined) return nothing;
-  try {
-    return parseFormat(schema, path, text);
-  } catch (error) {
-    findings.push({ path: "holdfast:records", found: JSON.stringify(path), wanted: `${(error as Error).message} Bring the file back from version control` });
-    return nothing;
-  }
 }
 
 interface Owner {

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { passphraseInForce } from "./passphrase.js";
 import { filesOf, otherEnvironments } from "./project.js";
 import { specify } from "./specify.js";
 import type { StackSpecification } from "./specification.js";
@@ -13,7 +14,7 @@ export function readStack(project: string): StackSpecification {
   const environment = pulumi.getStack();
   const input = Object.fromEntries(Object.entries(pulumi.runtime.allConfig())
     .flatMap(([key, text]) => (key.startsWith("holdfast:") ? [[key.slice("holdfast:".length), structured(text)]] : [])));
-  return specify(environment, input, filesOf(project), otherEnvironments(project, environment));
+  return specify(environment, input, filesOf(project), otherEnvironments(project, environment), passphraseInForce(process.env));
 }
 
 /** Pulumi hands structured values over as JSON and plain ones as they are. */

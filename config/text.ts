@@ -25,8 +25,13 @@ export const networkSchema = z.cidrv4({ error: "wants an IPv4 network such as 10
 
 export const portSchema = z.int({ error: "wants a port number" }).min(1, "wants a port from 1 to 65535").max(65535, "wants a port from 1 to 65535");
 
-/** An age recipient: classical or hybrid post-quantum, in bech32 as `age-keygen` prints it. */
-export const recipientSchema = z.string().regex(/^age1(pq1)?[02-9ac-hj-np-z]{58,}$/, "is no age recipient; wants what `age-keygen -y` prints (age1…)");
+/** Classical (58 letters), or hybrid or a plugin's, whose name stands between two ones. @see https://age-encryption.org/v1; age-plugin(7) */
+const RECIPIENT = /^age1([02-9ac-hj-np-z]{58}|[a-z0-9+._-]+1[02-9ac-hj-np-z]{6,})$/;
+
+/** An age recipient: classical or hybrid post-quantum, in bech32 as `age-keygen` prints it, or a plugin's. */
+export const recipientSchema = z.string()
+  .refine((text) => !/^AGE-(SECRET-KEY|PLUGIN)-/i.test(text), { error: "is an identity, which is secret, and not its recipient: make a new one, for this one was written into a file that others read; wants what `age-keygen -y` prints (age1…)", abort: true })
+  .regex(RECIPIENT, "is no age recipient; wants what `age-keygen -y` prints (age1…), or a plugin's (age1yubikey1…)");
 
 /** An OpenSSH public key: type and base64, without a comment. */
 export const publicKeySchema = z.string().regex(
@@ -41,6 +46,12 @@ export const pathSchema = z.string().min(1, "wants a path relative to the projec
 export function cidrParts(cidr: string): { readonly base: number; readonly size: number; readonly prefixLength: number } {
   const [address, prefix] = cidr.split("/") as [string, string];
   return { base: number32(address), size: 2 ** (32 - Number(prefix)), prefixLength: Number(prefix) };
+}
+
+/** Whether two networks have an address in common. */
+export function overlap(left: string, right: string): boolean {
+  const [one, other] = [cidrParts(left), cidrParts(right)];
+  return one.base < other.base + other.size && other.base < one.base + one.size;
 }
 
 /** Whether a host may have this address in the network: inside, and neither its first nor its last. */

@@ -1,8 +1,10 @@
 import { armor, Decrypter, Encrypter, generateHybridIdentity, generateX25519Identity, identityToRecipient } from "age-encryption";
-import { requireOneKind, type RecipientKind } from "./recipients.js";
+import { isAgeIdentity } from "../formats/ageIdentity.js";
+import { sealByProgram } from "./ageProgram.js";
+import { isPlugin, requireOneKind, type RecipientKind } from "./recipients.js";
 
 /**
- * Seals a text for age recipients, each of which can open it alone, as armoured text.
+ * Seals a text for age recipients, each of which can open it alone, as armoured text. Where one of them is a plugin's, the age program does it.
  *
  * @throws when post-quantum and classical recipients are mixed, or when there is none
  * @see https://age-encryption.org/v1
@@ -10,6 +12,7 @@ import { requireOneKind, type RecipientKind } from "./recipients.js";
 export async function sealText(plaintext: string, ...recipients: readonly string[]): Promise<string> {
   if (recipients.length === 0) throw new Error("A thing must be sealed for somebody: no recipient was given.");
   requireOneKind(recipients);
+  if (recipients.some(isPlugin)) return sealByProgram(plaintext, recipients);
   const encrypter = new Encrypter();
   for (const recipient of recipients) encrypter.addRecipient(recipient);
   return armor.encode(await encrypter.encrypt(plaintext));
@@ -32,5 +35,6 @@ export async function newIdentity(kind: RecipientKind = "classical"): Promise<{ 
 export function identityIn(text: string, path: string): string {
   const identity = text.split("\n").find((line) => line.startsWith("AGE-SECRET-KEY-"));
   if (identity === undefined) throw new Error(`${path} holds no age identity (a line that begins with AGE-SECRET-KEY-).`);
+  if (!isAgeIdentity(identity.trim())) throw new Error(`${path} holds an age identity that is damaged: its checksum does not fit. Bring the file back from where a copy of it is kept.`);
   return identity.trim();
 }

@@ -7,6 +7,8 @@ export const auditActions = [
   "environment-created", "environment-unlocked", "environment-locked", "wallet-unlocked", "wallet-locked", "identity-made", "identity-resealed", "identity-forgotten",
   "bundle-delivered", "older-bundle-accepted", "roots-deposited", "escrow-created", "escrow-contributed", "escrow-recovered", "escrow-drilled", "state-restored",
   "ssh-rotated", "age-rotated", "secret-rotated", "wireguard-rotated",
+  // A line that was never finished was set aside.
+  "log-mended",
 ] as const;
 export type AuditAction = (typeof auditActions)[number];
 

@@ -10,8 +10,15 @@ export const hostLayout = {
   identity: "/var/lib/holdfast/identity.age-key",
   /** Which place this host has been since first contact. */
   place: "/var/lib/holdfast/place.json",
-  /** The last bundle that was received, still sealed. */
+  /** The bundle of the last commit, still sealed: what a boot installs. */
   bundle: "/var/lib/holdfast/bundle.age",
+  /** The newest bundle that was delivered and not committed: not yet tried, or withdrawn. Still sealed. */
+  deliveredBundle: "/var/lib/holdfast/bundle.delivered.age",
+  /** The bundle of the activation that waits for its proof, still sealed, and the systems that it was tried with. */
+  trialBundle: "/var/lib/holdfast/bundle.trial.age",
+  trialSystems: "/var/lib/holdfast/bundle.trial.json",
+  /** The highest version of secrets that was committed here, what was refused for being older, and the operator's word. */
+  secretsVersions: "/var/lib/holdfast/secrets-versions.json",
   /** Version of the installed bundle, and which units read which file. */
   installed: "/var/lib/holdfast/installed.json",
   /** The last system that was built for this host, kept from garbage collection; its agent serves the steps. */
@@ -32,6 +39,9 @@ export const hostLayout = {
   /** What goes off-site: channel.backup and manifest.json. */
   backupStaging: "/var/lib/holdfast/backup",
   lnd: "/var/lib/lnd",
+  clightning: "/var/lib/clightning",
+  bunker: "/var/lib/bunker",
+  tor: "/var/lib/tor",
   identityTarget: "holdfast-identity.target",
   secretsTarget: "nix-bitcoin-secrets.target",
 } as const;

@@ -39,6 +39,15 @@ export const fileIdentitySchema = z.strictObject({
 });
 export type FileIdentity = z.infer<typeof fileIdentitySchema>;
 
+/** A node identity of any kind, as it rests. */
+export const anyIdentitySchema = z.discriminatedUnion("kind", [identityFileSchema, fileIdentitySchema]);
+export type AnyIdentity = z.infer<typeof anyIdentitySchema>;
+export const identityKinds = ["lnd-seed", ...fileIdentityKinds] as const;
+export type IdentityKind = (typeof identityKinds)[number];
+
+/** What the world sees of an identity. */
+export const publicIdentityIn = (identity: AnyIdentity): string => (identity.kind === "lnd-seed" ? identity.nodePublicKey : identity.publicIdentity);
+
 /** The secret inside a file identity. */
 export const fileIdentitySecretSchema = z.strictObject({
   format: z.literal("holdfast-file-identity/1"),

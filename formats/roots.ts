@@ -31,3 +31,12 @@ export const rootsSchema = z.strictObject({
   audit: auditHeadSchema.optional(),
 });
 export type Roots = z.infer<typeof rootsSchema>;
+
+/** Where an export lies, and what it is: public. */
+export const depositedSchema = z.strictObject({
+  /** Below the store: `<environment>/<node id>/<time>.roots.age`. */
+  file: z.string(),
+  /** SHA-256 of the sealed file. */
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type Deposited = z.infer<typeof depositedSchema>;

@@ -47,6 +47,8 @@ export const settingsSchema = z.strictObject({
       /** Absent: keys that must still prove themselves. Such a peer can make a handshake, and reaches nothing. */
       address: ipv4.optional(),
       publicKey: z.string(),
+      /** The preshared key's file in the secrets directory; `wg-psk-<name>` when absent. */
+      presharedKey: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$/, "wants a plain file name").optional(),
     })),
   }),
   firewall: z.strictObject({

@@ -12,8 +12,10 @@ export const shareSchema = z.strictObject({
   trustee: nameSchema,
   threshold: z.int().min(2).max(255),
   shares: z.int().min(2).max(255),
-  /** The recovery recipient: what is combined must be its identity. */
-  recipient: z.string().startsWith("age1"),
+  /** Of the recovery identity: a share of a hybrid one is never sealed for a classical recipient. */
+  kind: z.enum(["classical", "hybrid"]),
+  /** SHA-256 of the recovery recipient: what is combined must be its identity. The recipient itself may have two thousand letters, and a sealed share must fit on a page. */
+  recovery: digest,
   /** What Shamir's scheme made, in base64. */
   share: z.base64().min(1),
   /** SHA-256 of the share's bytes: tells a damaged one. */
@@ -27,8 +29,8 @@ export const kitSchema = z.strictObject({
   environment: nameSchema,
   network: z.string(),
   made: z.iso.datetime(),
-  split: z.string(),
-  threshold: z.int(),
+  split: z.string().regex(/^[0-9a-f]{32}$/),
+  threshold: z.int().min(2).max(255),
   recipient: z.string().startsWith("age1"),
   trustees: z.array(z.strictObject({
     name: nameSchema,
@@ -37,7 +39,7 @@ export const kitSchema = z.strictObject({
     sealed: z.string().startsWith("-----BEGIN AGE ENCRYPTED FILE-----"),
     /** Of the share inside: a wrong share is named by it. */
     digest,
-  })).min(2),
+  })).min(2).max(255),
   /** What a rebuild needs. */
   rebuild: z.strictObject({
     /** Git commit of the project, and whether the tree had changes that are in no commit. */
@@ -47,8 +49,11 @@ export const kitSchema = z.strictObject({
     versions: z.record(z.string(), z.string()),
     /** Where the sealed roots lie. */
     deposit: z.string(),
-    /** Public facts of each node, by name. */
-    nodes: z.record(z.string(), z.strictObject({ id: z.string(), nodePublicKey: z.string(), tunnelPublicKey: z.string().optional(), repository: z.string(), generation: z.int() })),
+    /** Public facts of each node, by name, as far as they were known. `repository` holds its backups. */
+    nodes: z.record(z.string(), z.strictObject({
+      id: z.string(), nodePublicKey: z.string().optional(), tunnelPublicKey: z.string().optional(), repository: z.string().optional(), generation: z.int().optional(),
+    })),
   }),
-});
+}).refine(({ threshold, trustees }) => threshold <= trustees.length, { error: "wants no more shares than there are trustees", path: ["threshold"] })
+  .refine(({ trustees }) => new Set(trustees.map(({ name }) => name)).size === trustees.length, { error: "names a trustee twice", path: ["trustees"] });
 export type Kit = z.infer<typeof kitSchema>;

@@ -20,12 +20,11 @@ export const contactSchema = z.strictObject({
 });
 export type Contact = z.infer<typeof contactSchema>;
 
-/** What a delivery did. */
+/** What a delivery brought. The activation that follows installs it. */
 export const deliverySchema = z.strictObject({
   version: z.int(),
-  /** Names of files whose content, owner or mode changed. */
+  /** Names of files whose content, owner or mode will change. */
   changed: z.array(z.string()),
-  restarted: z.array(z.string()),
 });
 export type Delivery = z.infer<typeof deliverySchema>;
 
@@ -35,10 +34,24 @@ export const activationSchema = z.strictObject({
   state: z.enum(["pending", "committed", "rolled-back"]),
   toplevel: z.string(),
   previous: z.string(),
+  /** Of the secrets that go with `toplevel`; absent where the host has none. */
+  secretsVersion: z.int().optional(),
+  /** Units that were restarted because a secret that they read has changed. */
+  restarted: z.array(z.string()).optional(),
   /** Why it was rolled back. */
   reason: z.string().optional(),
 });
 export type Activation = z.infer<typeof activationSchema>;
+
+/** Bundles that a host refused for being older than what it has had, and the operator's word about one of them. Versions, as in a bundle. */
+export const olderBundleSchema = z.strictObject({
+  /** The one that was refused last. */
+  refused: z.int().nullable(),
+  /** The highest that the node has had, as far as the host knows. */
+  highest: z.int().nullable(),
+  accepted: z.int().nullable(),
+});
+export type OlderBundle = z.infer<typeof olderBundleSchema>;
 
 /** What the agent sees of its own host, for the probes of an activation and for `status`. */
 export const probeSchema = z.strictObject({

@@ -4,62 +4,84 @@ import { z } from "zod";
 import type { Activation } from "../../formats/step.js";
 import { parseFormat } from "../../formats/versioned.js";
 import { withLock } from "../lock.js";
+import { adoptUnchanged, bringSecrets, committedVersion, prepareTrial } from "../secrets/trial.js";
 import { thisHost, type Site } from "../site.js";
 import { awaitOutcome, finishCommit, rollBack, settle } from "./decisions.js";
 import { answerOf, decide, findRecord, isUndecided, writeRecord, type Found, type Trial } from "./record.js";
 import { activationUnit, armWatchdog, explainExit, isActive, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
 import { baseOf, bootSystem, currentSystem, requireSystem, toplevelSchema } from "./systems.js";
 
+const secretsVersion = z.int().positive().optional();
 const activateSchema = z.strictObject({
   toplevel: toplevelSchema,
+  /** Of the delivered bundle that goes with the system; without one the secrets stay as they are. */
+  secretsVersion,
   /** Seconds from now in which the activation must be committed. */
   deadline: z.int().min(5).max(3600),
   /** The asker's own name for this activation: asked for again under it, after a lost connection, it is not begun again. */
   id: z.uuid().optional(),
 });
-const commitSchema = z.strictObject({ toplevel: toplevelSchema });
+const commitSchema = z.strictObject({ toplevel: toplevelSchema, secretsVersion });
 const rollbackSchema = z.strictObject({ toplevel: toplevelSchema, reason: z.string().min(1) });
 
 /**
- * Runs a system on trial: until it is committed, a watchdog stands ready to bring the previous one back.
- * A trial of the same system whose deployer or connection was lost is gone on with, its deadline what it was.
+ * Runs a system on trial with the secrets that go with it: until they are committed, a watchdog stands ready to bring the previous ones back.
+ * A trial of the same whose deployer or connection was lost is gone on with, its deadline what it was.
  *
- * @param input JSON: `{ toplevel, deadline, id? }`
+ * @param input JSON: `{ toplevel, secretsVersion?, deadline, id? }`
  * @returns `pending` when it runs, `rolled-back` with the reason when it does not, `committed` when it ran and booted before: nothing is done then
- * @throws Busy when another activation is at work; when a rollback failed
+ * @throws Busy when another activation is at work; when a rollback failed; when the host does not have those secrets
  */
 export async function activate(input: string, site: Site = thisHost): Promise<Activation> {
-  const { toplevel, deadline, id = randomUUID() } = parseFormat(activateSchema, "what activate was asked", input);
+  const { toplevel, secretsVersion: secrets, deadline, id = randomUUID() } = parseFormat(activateSchema, "what activate was asked", input);
   return withLock(activationLock(site), { purpose: `the activation of ${toplevel}`, wait: 0 }, async () => {
     const found = await findRecord(site);
-    if (found && await canGoOn(site, found, { toplevel, deadline, id })) {
+    if (found && await canGoOn(site, found, { toplevel, secrets, deadline, id })) {
       await stopUnit(site, activationUnit);
       return tryOut(site, found.record, deadline);
     }
     const last = await settle(site);
     if (last?.id === id) return concluded(last);
     const [current, boot] = await Promise.all([currentSystem(site), bootSystem(site)]);
-    if (current === toplevel && boot === toplevel) return alreadyThere(site, toplevel, last);
+    const runsAndBoots = current === toplevel && boot === toplevel;
+    const committed = runsAndBoots ? await adoptUnchanged(site, secrets) : await committedVersion(site);
+    if (runsAndBoots && (secrets === undefined || secrets === committed)) return alreadyThere(site, toplevel, { last, committed });
     await requireSystem(site, toplevel);
-    const record = await begin(site, { toplevel, deadline, id, previous: previousSystem(toplevel, { last, current, boot, base: await baseOf(site, toplevel) }) });
+    // New secrets alone are tried with the system that there is.
+    const previous = runsAndBoots ? toplevel : previousSystem(toplevel, { last, current, boot, base: await baseOf(site, toplevel) });
+    await prepareTrial(site, { toplevel, previous, secretsVersion: secrets });
+    const record = await begin(site, { toplevel, deadline, id, previous, secrets: secrets ?? committed });
     return tryOut(site, record, deadline);
   });
 }
 
 /** Whether a trial is the asked one, or another deployer's of the same system with half its time left. Under the lock, so that no step is at it any more. */
-async function canGoOn(site: Site, { record, decision }: Found, asked: { toplevel: string; deadline: number; id: string }): Promise<boolean> {
+async function canGoOn(site: Site, { record, decision }: Found, asked: { toplevel: string; secrets: number | undefined; deadline: number; id: string }): Promise<boolean> {
   if (decision !== undefined || !isUndecided(record) || record.toplevel !== asked.toplevel) return false;
+  if (asked.secrets !== undefined && asked.secrets !== record.secretsVersion) return false;
   const hasTime = record.id === asked.id || record.endsMonotonic - site.monotonic() >= asked.deadline * 500;
   return hasTime && isActive(site, watchdogUnit);
 }
 
-/** Switches to the system on trial. Done again, it finishes what is left of a switch that was cut short. */
+/** Switches to the system on trial, with its secrets. Done again, it finishes what is left of a switch that was cut short. */
 async function tryOut(site: Site, record: Trial, deadline: number): Promise<Activation> {
   const { toplevel } = record;
   const exitCode = await switchTo(site, { toplevel, action: "test", unit: activationUnit, deadline: deadline * 1000 + 30_000 });
   if (exitCode !== 0) return ended(site, await rollBack(site, record, await explainExit(site, toplevel, exitCode)));
+  const restarted = await withSecrets(site, record);
+  if (restarted instanceof Error) return ended(site, await rollBack(site, record, restarted.message));
   const found = await findRecord(site);
-  return found && !found.decision && found.record.id === record.id && isUndecided(found.record) ? answerOf(record) : answerOf(await awaitOutcome(site, record));
+  const goesOn = found && !found.decision && found.record.id === record.id && isUndecided(found.record);
+  return goesOn ? { ...answerOf(record), ...(restarted.length > 0 && { restarted }) } : answerOf(await awaitOutcome(site, record));
+}
+
+/** Restarts whose secrets changed, in half of the time that the trial has left: the rest is for its proof. What goes wrong ends the trial. */
+async function withSecrets(site: Site, record: Trial): Promise<string[] | Error> {
+  try {
+    return await bringSecrets(site, Math.max(5_000, (record.endsMonotonic - site.monotonic()) / 2));
+  } catch (error) {
+    return error as Error;
+  }
 }
 
 /** @throws when the rollback failed */
@@ -69,16 +91,16 @@ function concluded(record: Trial): Activation {
 }
 
 /**
- * Makes the system on trial the one that boots.
+ * Makes the system on trial the one that boots, and its secrets those that it boots with.
  *
- * @param input JSON: `{ toplevel }`
+ * @param input JSON: `{ toplevel, secretsVersion? }`
  * @returns `committed`, also when it was before; `rolled-back` when the watchdog or a restart of the host came first
  */
 export async function commit(input: string, site: Site = thisHost): Promise<Activation> {
-  const { toplevel } = parseFormat(commitSchema, "what commit was asked", input);
+  const { toplevel, secretsVersion: secrets } = parseFormat(commitSchema, "what commit was asked", input);
   return withLock(activationLock(site), { purpose: `the commit of ${toplevel}`, wait: 30_000 }, async () => {
     const found = await findRecord(site);
-    if (found?.record.toplevel !== toplevel) return withoutRecord(site, toplevel);
+    if (found?.record.toplevel !== toplevel || (secrets !== undefined && found.record.secretsVersion !== secrets)) return withoutRecord(site, toplevel, secrets);
     if (found.decision === "committing") return ended(site, await finishCommit(site, found.record));
     if (found.record.state === "committed") return ended(site, answerOf(found.record));
     if (found.decision || !isUndecided(found.record)) return answerOf(await awaitOutcome(site, found.record));
@@ -125,7 +147,7 @@ export async function watchdog(_input: string, site: Site = thisHost): Promise<A
 }
 
 /**
- * How the last activation went. After a reboot: the system that boots.
+ * How the last activation went. After a reboot: the system that boots, and its secrets.
  *
  * @throws on a host that never had a system
  */
@@ -134,14 +156,20 @@ export async function activationReport(_input: string, site: Site = thisHost): P
   if (found) return answerOf(found.decision === undefined ? found.record : underWay(found.record));
   const boot = await bootSystem(site);
   if (boot === undefined) throw new Error("this host has no system of ours yet: nothing was ever activated here.");
-  return { state: "committed", toplevel: boot, previous: boot };
+  return { state: "committed", toplevel: boot, previous: boot, ...(await withVersion(site)) };
+}
+
+/** Of the secrets that the host boots with. */
+async function withVersion(site: Site): Promise<Pick<Activation, "secretsVersion">> {
+  const version = await committedVersion(site);
+  return version === undefined ? {} : { secretsVersion: version };
 }
 
 /** A decision that is being carried out: pending, and its reason is not yet one of failure. */
 const underWay = ({ reason: _, ...record }: Trial): Trial => record;
 
 /** Records the trial and arms its watchdog, before anything is switched. */
-async function begin(site: Site, { toplevel, previous, deadline, id }: { toplevel: string; previous: string; deadline: number; id: string }): Promise<Trial> {
+async function begin(site: Site, { toplevel, previous, secrets, deadline, id }: { toplevel: string; previous: string; secrets: number | undefined; deadline: number; id: string }): Promise<Trial> {
   await stopUnit(site, watchdogUnit);
   const record: Trial = {
     format: "holdfast-activation/1",
@@ -149,6 +177,7 @@ async function begin(site: Site, { toplevel, previous, deadline, id }: { topleve
     state: "pending",
     toplevel,
     previous,
+    ...(secrets !== undefined && { secretsVersion: secrets }),
     ends: new Date(site.now() + deadline * 1000).toISOString(),
     endsMonotonic: site.monotonic() + deadline * 1000,
   };
@@ -170,20 +199,21 @@ function previousSystem(toplevel: string, of: { last: Trial | undefined; current
   return previous;
 }
 
-async function alreadyThere(site: Site, toplevel: string, last: Trial | undefined): Promise<Activation> {
-  if (last?.state === "committed" && last.toplevel === toplevel) return answerOf(last);
-  const answer: Activation = { state: "committed", toplevel, previous: toplevel };
+async function alreadyThere(site: Site, toplevel: string, { last, committed }: { last: Trial | undefined; committed: number | undefined }): Promise<Activation> {
+  if (last?.state === "committed" && last.toplevel === toplevel && last.secretsVersion === committed) return answerOf(last);
+  const answer: Activation = { state: "committed", toplevel, previous: toplevel, ...(committed !== undefined && { secretsVersion: committed }) };
   const now = { ends: new Date(site.now()).toISOString(), endsMonotonic: site.monotonic() };
   await writeRecord(site, { ...answer, ...now, format: "holdfast-activation/1", id: randomUUID() });
   return answer;
 }
 
 /** Without a record of this system: the host was restarted since, or had another activation. */
-async function withoutRecord(site: Site, toplevel: string): Promise<Activation> {
-  const [current, boot] = await Promise.all([currentSystem(site), bootSystem(site)]);
-  if (boot === toplevel && current === toplevel) return { state: "committed", toplevel, previous: toplevel };
+async function withoutRecord(site: Site, toplevel: string, secrets: number | undefined): Promise<Activation> {
+  const [current, boot, { secretsVersion: committed }] = await Promise.all([currentSystem(site), bootSystem(site), withVersion(site)]);
+  const version = committed === undefined ? {} : { secretsVersion: committed };
+  if (boot === toplevel && current === toplevel && (secrets === undefined || secrets === committed)) return { state: "committed", toplevel, previous: toplevel, ...version };
   if (boot === undefined && current === undefined) throw new Error(`${toplevel} is not on trial on this host, and no system is. Activate it first.`);
-  return { state: "rolled-back", toplevel, previous: current ?? boot!, reason: `the host restarted or had another activation before the commit; ${current ?? boot} runs` };
+  return { state: "rolled-back", toplevel, previous: current ?? boot!, ...version, reason: `the host restarted or had another activation before the commit; ${current ?? boot} runs` };
 }
 
 async function ended(site: Site, answer: Activation): Promise<Activation> {

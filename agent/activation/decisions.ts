@@ -1,11 +1,17 @@
 import { bootSystem, currentSystem } from "./systems.js";
-import { failedUnits, rollbackUnit, activationUnit, explainExit, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
+import { failedUnits, rollbackUnit, activationUnit, explainExit, isActive, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
 import { answerOf, decide, findRecord, finish, isUndecided, noteDecision, type Found, type Trial } from "./record.js";
 import type { Activation } from "../../formats/step.js";
+import { gateUnit } from "../gate/host.js";
+import { say } from "../gate/report.js";
 import { isAlive, ownIdentity } from "../lock.js";
+import { RestartFailure } from "../secrets/restart.js";
+import { bringSecrets, commitSecrets, withdrawSecrets } from "../secrets/trial.js";
 import type { Site } from "../site.js";
 
 const switchDeadline = 600_000;
+/** For whoever reads secrets that were put back. */
+const restartDeadline = 60_000;
 
 /**
  * Rolls a pending activation back, or, where somebody else has decided it before, tells what came of that.
@@ -26,8 +32,10 @@ async function finishRollback(site: Site, record: Trial): Promise<Activation> {
   const exitCode = await switchTo(site, { toplevel: record.previous, action: "test", unit: rollbackUnit, deadline: switchDeadline });
   const current = await currentSystem(site);
   if ((exitCode === 0 || exitCode === 4) && current === record.previous) {
+    const fault = await takeBackSecrets(site);
     const failed = exitCode === 4 ? await failedUnits(site) : [];
-    const outcome: Trial = { ...record, state: "rolled-back", reason: failed.length > 0 ? `${reason}. Of the previous system, too, units failed: ${failed.join(", ")}` : reason };
+    const faults = [...(failed.length > 0 ? [`Of the previous system, too, units failed: ${failed.join(", ")}`] : []), ...(fault === undefined ? [] : [`Afterwards ${fault}`])];
+    const outcome: Trial = { ...record, state: "rolled-back", reason: [reason, ...faults].join(". ") };
     await finish(site, "rolling-back", outcome);
     return answerOf(outcome);
   }
@@ -37,7 +45,24 @@ async function finishRollback(site: Site, record: Trial): Promise<Activation> {
   throw new Error(both);
 }
 
-/** Makes a system that proved itself the one that boots. Can be done again from its start. */
+/**
+ * Puts the committed secrets back, as the previous system's own activation has done already where it knows how, and restarts who read the others.
+ *
+ * @returns what a unit's restart came to, when it failed
+ */
+async function takeBackSecrets(site: Site): Promise<string | undefined> {
+  try {
+    await bringSecrets(site, restartDeadline);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RestartFailure)) throw error;
+    return error.message;
+  } finally {
+    await withdrawSecrets(site);
+  }
+}
+
+/** Makes a system that proved itself the one that boots, with its secrets. Can be done again from its start. */
 export async function finishCommit(site: Site, record: Trial): Promise<Activation> {
   const { toplevel, previous } = record;
   try {
@@ -49,8 +74,11 @@ export async function finishCommit(site: Site, record: Trial): Promise<Activatio
     await finish(site, "committing", record);
     throw new Error(`${toplevel} runs, and could not be made the system that boots: ${(error as Error).message}. The watchdog will roll it back at ${record.ends}.`, { cause: error });
   }
-  // Daemons that hold an identity change their version now, and the gate alone knows when.
-  await site.run(["systemctl", "start", "--no-block", "--", "holdfast-gate.service"], { deadline: 30_000 });
+  // Decided: from here on it is finished, by this process or by the next.
+  await commitSecrets(site);
+  // Daemons that hold an identity change their version now, and the gate alone knows when. Whoever asks meanwhile must not take its old word for the new one.
+  if (!(await isActive(site, gateUnit))) await say({ paths: site.layout, now: () => new Date(site.now()) }, { state: "working", phase: "asked to look again after an activation" });
+  await site.run(["systemctl", "start", "--no-block", "--", gateUnit], { deadline: 30_000 });
   const outcome: Trial = { ...record, state: "committed" };
   await finish(site, "committing", outcome);
   return answerOf(outcome);

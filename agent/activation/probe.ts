@@ -1,5 +1,5 @@
 import { settingsSchema } from "../../formats/settings.js";
-import type { Probe } from "../../formats/step.js";
+import { probeSchema, type Probe } from "../../formats/step.js";
 import { parseFormat } from "../../formats/versioned.js";
 import { ProgramFailure } from "../run.js";
 import { readInstalled } from "../secrets/installed.js";
@@ -27,12 +27,18 @@ export function policyMark(ruleset: string): string | undefined {
   return /^\s*table inet holdfast \{\s*(?:#[^\n]*\n\s*)*comment "([^"]+)"/m.exec(ruleset)?.[1];
 }
 
-/** One peer on a line after the interface's own, fields separated by tabs: wg(8), `show … dump`. Private and preshared keys are passed over. */
+/**
+ * One peer on a line after the interface's own, fields separated by tabs: wg(8), `show … dump`. Private and preshared keys are passed over.
+ *
+ * @throws when this is no dump, without quoting it
+ */
 export function parseTunnel(dump: string): Probe["tunnel"] {
   const [own, ...peers] = dump.trim().split("\n").map((line) => line.split("\t"));
   const handshakes = Object.fromEntries(peers.map((fields) => [fields[0]!, Number(fields[4])]));
   const last = Math.max(0, ...Object.values(handshakes));
-  return { publicKey: own![1]!, port: Number(own![2]), peers: peers.length, lastHandshake: last > 0 ? last : null, handshakes };
+  const tunnel = probeSchema.shape.tunnel.safeParse({ publicKey: own![1], port: Number(own![2]), peers: peers.length, lastHandshake: last > 0 ? last : null, handshakes });
+  if (!tunnel.success) throw new Error(`wg printed something that is no tunnel's state (${peers.length + 1} lines, at ${tunnel.error.issues[0]!.path[0]!.toString()}). Is its version another?`);
+  return tunnel.data;
 }
 
 async function isFirewallLoaded(site: Site): Promise<boolean> {

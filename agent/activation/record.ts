@@ -75,8 +75,8 @@ export function isUndecided(record: Trial): boolean {
   return record.state === "pending" && record.reason === undefined;
 }
 
-export function answerOf({ state, toplevel, previous, reason }: Trial): Activation {
-  return { state, toplevel, previous, ...(reason === undefined ? {} : { reason }) };
+export function answerOf({ state, toplevel, previous, secretsVersion, reason }: Trial): Activation {
+  return { state, toplevel, previous, ...(secretsVersion !== undefined && { secretsVersion }), ...(reason !== undefined && { reason }) };
 }
 
 function decidedPath(site: Site, decision: Decision): string {

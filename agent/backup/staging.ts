@@ -6,6 +6,7 @@ import { parseFormat, printFormat } from "../../formats/versioned.js";
 import { readIfThere, writeWhole } from "../files.js";
 import type { StoreFacts } from "../gate/decide.js";
 import type { GateHost } from "../gate/host.js";
+import { readVersions } from "../secrets/versions.js";
 import { StoreFailure, type Store } from "./store.js";
 
 /** What goes off-site together. */
@@ -21,9 +22,15 @@ export async function stagedManifest(host: GateHost): Promise<Manifest | undefin
   return text === undefined ? undefined : parseFormat(manifestSchema, path, text);
 }
 
-/** A manifest of this place, as it is written now. */
-export function manifestOf(place: Place, sequence: number, lightning: Manifest["lightning"], now: Date): Manifest {
-  return { format: "holdfast-manifest/1", ...place, sequence, written: now.toISOString(), lightning };
+/** A manifest of this place, as it is written now. @param secretsVersion the highest that the node has had, as far as is known */
+export function manifestOf(place: Place, sequence: number, lightning: Manifest["lightning"], now: Date, secretsVersion?: number): Manifest {
+  return { format: "holdfast-manifest/1", ...place, sequence, written: now.toISOString(), ...(secretsVersion !== undefined && { secretsVersion }), lightning };
+}
+
+/** The highest version of secrets that the node has had: a manifest never tells a lower one than the one before. */
+export async function highestSecrets({ disk, paths: layout }: GateHost, before: Manifest | undefined): Promise<number | undefined> {
+  const known = [before?.secretsVersion, (await readVersions({ disk, layout })).highest].filter((version) => version !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
 }
 
 /**

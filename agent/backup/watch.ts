@@ -1,29 +1,15 @@
 import { createHash } from "node:crypto";
 import { watch, type FSWatcher } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { z } from "zod";
+import { backupReportSchema, type BackupReport } from "../../formats/backupReport.js";
 import type { Manifest } from "../../formats/manifest.js";
 import { settingsSchema, type Settings } from "../../formats/settings.js";
 import { parseFormat, printFormat } from "../../formats/versioned.js";
 import { readIfThere, writeWhole } from "../files.js";
 import { lndFiles, systemHost, type GateHost } from "../gate/host.js";
 import { connectLnd, LndRefusal, LndSilence, type Lnd } from "../gate/lnd.js";
-import { manifestOf, sendBackup, stagedManifest } from "./staging.js";
+import { highestSecrets, manifestOf, sendBackup, stagedManifest } from "./staging.js";
 import { openStore, StoreFailure, type Store } from "./store.js";
-
-/** What the watch says of itself, in `backup-report.json` of the agent's state. */
-export const backupReportSchema = z.strictObject({
-  format: z.literal("holdfast-backup-report/1"),
-  /** The last backup that was sent and read back. */
-  lastBackup: z.iso.datetime().optional(),
-  sequence: z.int().nonnegative().optional(),
-  /** SHA-256 of the channel.backup that is safe, in hex. */
-  channelBackupDigest: z.string().optional(),
-  /** Since when something waits to be sent, and why it could not be. */
-  pendingSince: z.iso.datetime().optional(),
-  trouble: z.string().optional(),
-});
-export type BackupReport = z.infer<typeof backupReportSchema>;
 
 /** Milliseconds between two digests of channel.backup: what the folder's own notice misses is seen then. */
 const DIGEST_EVERY = 2_000;
@@ -77,13 +63,14 @@ export async function watchWith({ host, settings, lnd, store, signal }: Watching
       facts = await lightningFacts(lnd, settings, previous?.lightning, channelBackup) ?? facts;
       factsAt = now;
     }
+    const secretsVersion = await highestSecrets(host, previous);
     const unsent = previous === undefined || report.sequence !== previous.sequence;
-    if (facts !== undefined && channelBackup !== undefined && (changedFile || unsent || differs(previous.lightning, facts))) {
+    if (facts !== undefined && channelBackup !== undefined && (changedFile || unsent || secretsVersion !== previous.secretsVersion || differs(previous.lightning, facts))) {
       if (failures === 0 || digest !== tried.digest || now - tried.at >= backoff(failures)) {
         tried = { at: now, digest };
-        const stale = previous === undefined || differs(previous.lightning, facts) || previous.generation !== settings.place.generation;
+        const stale = previous === undefined || differs(previous.lightning, facts) || previous.generation !== settings.place.generation || secretsVersion !== previous.secretsVersion;
         // The file alone may have changed: then, too, the sequence tells which snapshot is the newest.
-        const manifest = stale || !unsent ? manifestOf(settings.place, (previous?.sequence ?? -1) + 1, facts, host.now()) : previous;
+        const manifest = stale || !unsent ? manifestOf(settings.place, (previous?.sequence ?? -1) + 1, facts, host.now(), secretsVersion) : previous;
         report = await attempt({ host, store }, report, { manifest, channelBackup });
         failures = report.pendingSince === undefined ? 0 : failures + 1;
       }

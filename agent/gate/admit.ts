@@ -5,7 +5,7 @@ import { settingsSchema } from "../../formats/settings.js";
 import { parseFormat } from "../../formats/versioned.js";
 import { writeWhole } from "../files.js";
 import { run } from "../run.js";
-import { openAdmission } from "./admission.js";
+import { AdmissionRefusal, lackingIn, openAdmission } from "./admission.js";
 import { gateUnit, systemHost, type GateHost } from "./host.js";
 import { gateReport } from "./report.js";
 
@@ -21,7 +21,8 @@ export const admitInputSchema = z.strictObject({ sealed: z.string().startsWith("
 export async function admit(input: string, host: GateHost = systemHost, restartGate = askSystemd): Promise<GateReport> {
   const { sealed } = parseFormat(admitInputSchema, "the input of admit", input);
   const settings = parseFormat(settingsSchema, host.paths.settings, await readFile(host.paths.settings, "utf8"));
-  await openAdmission(host, settings, sealed);
+  const lacking = lackingIn(await openAdmission(host, settings, sealed), settings);
+  if (lacking !== "") throw new AdmissionRefusal(`This one-use bundle lacks what the settings name: ${lacking}. Nothing was kept. Run the deployment again: it seals all of the node's identities for this host.`);
   await writeWhole(host.paths.admission, sealed, 0o600);
   await restartGate();
   return gateReport("", host);

@@ -1,5 +1,6 @@
 import type { Manifest } from "../../formats/manifest.js";
 import type { Place } from "../../formats/place.js";
+import type { IdentityFact } from "./identityFiles.js";
 import type { Journal, Phase } from "./journal.js";
 
 /** What the store outside the host says when it is asked for the newest manifest. */
@@ -26,24 +27,32 @@ export interface Facts {
   readonly store: StoreFacts;
   /** The one-use bundle in memory: whose seed it holds, or why it was refused. */
   readonly admission: { readonly state: "absent" } | { readonly state: "there"; readonly nodePublicKey: string } | { readonly state: "refused"; readonly why: string };
+  /** Every identity that lies in a file: what is in its place. */
+  readonly files: readonly IdentityFact[];
+  /** Versions of the secrets that are installed, and of older ones that the operator has accepted. */
+  readonly secrets: { readonly installed: number | undefined; readonly accepted: number | undefined };
   /** The node id with which an lnd of the identity target answers now, if one does. */
   readonly running: string | undefined;
 }
 
 /**
  * `fresh` and `restore` make a wallet, from the beginning or, with `resume`, from where a killed gate left it. `adopt` opens the wallet that the disk has.
- * `waiting-for-identity` lacks nothing but the one-use bundle.
+ * `waiting-for-identity` lacks nothing but the one-use bundle: `then: adopt` when that is for an identity in a file alone.
  */
 export type Decision =
   | { readonly kind: "fresh"; readonly resume?: Phase }
   | { readonly kind: "restore"; readonly manifest: Manifest; readonly resume?: Phase }
   | { readonly kind: "adopt" }
-  | { readonly kind: "waiting-for-identity"; readonly then: "fresh" | "restore" }
+  | { readonly kind: "waiting-for-identity"; readonly then: "fresh" | "restore" | "adopt" }
   | Stop;
 export interface Stop {
   readonly kind: "stop";
   readonly reason: string;
   readonly remedy: string;
+  /** A version of secrets that is refused: the operator can accept it. */
+  readonly refused?: number;
+  /** What is refused is none of lnd's business: one that runs is not stopped. */
+  readonly running?: "goes on";
 }
 
 const stop = (reason: string, remedy: string): Stop => ({ kind: "stop", reason, remedy });
@@ -60,6 +69,10 @@ export function decide(facts: Facts): Decision {
   if (foreignDisk) return foreignDisk;
   const foreignStore = store.state === "manifest" ? manifestRefusal(facts, store.manifest) : undefined;
   if (foreignStore) return foreignStore;
+  const older = store.state === "manifest" ? olderSecrets(facts, store.manifest) : undefined;
+  if (older) return older;
+  const misplaced = identityRefusal(facts);
+  if (misplaced) return misplaced;
 
   // Of a wallet in phase creating nothing was handed out: it counts as not there.
   if (disk.journal === undefined || disk.journal.phase === "creating") {
@@ -71,7 +84,41 @@ export function decide(facts: Facts): Decision {
   if (disk.wallet === "absent")
     return stop(`This disk's journal says that node ${disk.journal.nodePublicKey} was ${disk.journal.phase === "opened" ? "opened" : `being made (${disk.journal.phase})`} here, and its wallet is gone.`,
       "Do not restore over what is left of it: channel.db may still be there. Raise the node's generation: the node is restored on a new host from seed and backup.");
-  return disk.journal.phase === "opened" ? opened(facts) : resuming(facts, disk.journal);
+  const decision = disk.journal.phase === "opened" ? opened(facts) : resuming(facts, disk.journal);
+  return facts.files.some(({ state }) => state.is === "absent") ? withFiles(facts, decision) : decision;
+}
+
+/** A wallet that needs no seed, and identities that are not in their places yet. */
+function withFiles({ admission }: Facts, decision: Decision): Decision {
+  if (decision.kind === "stop" || decision.kind === "waiting-for-identity") return decision;
+  switch (admission.state) {
+    case "absent": return { kind: "waiting-for-identity", then: decision.kind };
+    case "refused": return { ...stop(admission.why, `Run the deployment again: it seals the right identities for this host, ${again}`), running: "goes on" };
+    case "there": return decision;
+  }
+}
+
+/** The highest version of the node's secrets is the store's to know, whichever host it had then. */
+function olderSecrets({ secrets: { installed, accepted } }: Facts, { secretsVersion, sequence }: Manifest): Stop | undefined {
+  if (secretsVersion === undefined || installed === undefined || installed >= secretsVersion || installed === accepted) return undefined;
+  const date = (version: number): string => new Date(version).toISOString();
+  return {
+    ...stop(`The secrets on this host were sealed ${date(installed)}, and the node has had newer ones, of ${date(secretsVersion)} (manifest ${sequence} in the store).`,
+      "Is the stack's state an old copy, or was a deployer's clock wrong? Bring back the newest state and deploy again. If these secrets are right all the same, say so: holdfast accept-older, with the node's name; then deploy again."),
+    refused: installed,
+  };
+}
+
+function identityRefusal({ files }: Facts): Stop | undefined {
+  for (const { identity: { kind, name, publicIdentity }, place, state } of files) {
+    if (state.is === "foreign")
+      return { running: "goes on", ...stop(`${place.path} holds ${state.holds}, and the settings name ${publicIdentity} as ${kind} ${name}.`,
+        `Nothing was overwritten. If the identity in the stack is wrong, correct it and deploy again. If what is in its place is not needed any more, move it to a safe place, ${again}`) };
+    if (state.is === "ownerless")
+      return { running: "goes on", ...stop(`The ${kind} ${name} belongs to user ${place.owner}, which this system does not have.`,
+        `Enable the service ${place.service} on this node, or take the identity out of it; then deploy again.`) };
+  }
+  return undefined;
 }
 
 function beginning({ store, admission, nodePublicKey }: Facts): Decision {

@@ -2,10 +2,13 @@ import { access } from "node:fs/promises";
 import type { Settings } from "../../formats/settings.js";
 import { stagedManifest, storeFacts } from "../backup/staging.js";
 import type { Store } from "../backup/store.js";
+import { readInstalled } from "../secrets/installed.js";
+import { readVersions } from "../secrets/versions.js";
 import { AdmissionRefusal, waitingAdmission } from "./admission.js";
 import type { Facts } from "./decide.js";
 import { lndFiles, type GateHost } from "./host.js";
 import { readJournal } from "./journal.js";
+import { identityFacts } from "./identityFiles.js";
 import type { Lnd } from "./lnd.js";
 
 /** An lnd of the identity target gets this long, in milliseconds, to say who it is. */
@@ -26,7 +29,13 @@ export async function gatherFacts(host: GateHost, settings: Settings, store: Sto
       journal: await readJournal(host),
       sequence: (await stagedManifest(host))?.sequence,
     },
+    files: await identityFacts(host, settings),
+    secrets: await secretsFacts(host),
   };
+}
+
+async function secretsFacts({ disk, paths: layout }: GateHost): Promise<Facts["secrets"]> {
+  return { installed: (await readInstalled({ disk, layout }))?.version, accepted: (await readVersions({ disk, layout })).accepted?.version };
 }
 
 async function runningNode(host: GateHost, lnd: Lnd): Promise<string | undefined> {

@@ -4,8 +4,13 @@ import type { GateReport } from "../../formats/gate.js";
 import { settingsSchema, type Settings } from "../../formats/settings.js";
 import { parseFormat } from "../../formats/versioned.js";
 import { openStore } from "../backup/store.js";
-import { decide } from "./decide.js";
+import { withLock } from "../lock.js";
+import { secretsLock } from "../secrets/leftovers.js";
+import { noteRefused } from "../secrets/versions.js";
+import { waitingAdmission } from "./admission.js";
+import { decide, type Facts } from "./decide.js";
 import { gatherFacts } from "./facts.js";
+import { placeIdentity, removeHalf } from "./identityFiles.js";
 import { lndFiles, openedUnit, systemHost, unopenedUnit, type GateHost } from "./host.js";
 import { connectLnd } from "./lnd.js";
 import { makeNode } from "./make.js";
@@ -45,8 +50,13 @@ async function openGate(host: GateHost, settings: Settings): Promise<void> {
   await say(host, { state: "working", phase: "looking at disk, store and one-use bundle" });
   const facts = await gatherFacts(host, settings, store, lnd);
   const decision = decide(facts);
-  if (decision.kind !== "adopt" && (await host.unitRuns(host.paths.identityTarget))) await host.stopUnit(host.paths.identityTarget);
-  if (decision.kind === "stop") throw new GateStop(decision.reason, decision.remedy);
+  // What runs goes on while it waits for an identity that is not lnd's.
+  const goesOn = decision.kind === "adopt" || (decision.kind === "waiting-for-identity" && decision.then === "adopt") || (decision.kind === "stop" && decision.running === "goes on");
+  if (!goesOn && (await host.unitRuns(host.paths.identityTarget))) await host.stopUnit(host.paths.identityTarget);
+  if (decision.kind === "stop") {
+    if (decision.refused !== undefined) await rememberRefused(host, decision.refused);
+    throw new GateStop(decision.reason, decision.remedy);
+  }
   if (decision.kind === "waiting-for-identity") {
     await say(host, { state: "waiting-for-identity", phase: `waiting for the one-use bundle, then: ${decision.then}` });
     return;
@@ -62,6 +72,7 @@ async function openGate(host: GateHost, settings: Settings): Promise<void> {
       await say(host, { state, phase, decision: decision.kind });
     },
   };
+  await placeIdentities(work, facts);
   if (decision.kind !== "adopt") {
     try {
       if ((await makeNode(work, store, facts, decision)) === "waiting-for-identity") return;
@@ -79,6 +90,24 @@ async function openGate(host: GateHost, settings: Settings): Promise<void> {
     throw error;
   }
   await say(host, { state: "open", phase: "identity daemons run", decision: decision.kind, nodePublicKey });
+}
+
+/** Each identity that lies in a file goes to its place before any daemon starts. One that is there is left as it is. */
+async function placeIdentities({ host, settings, say: tell }: GateWork, { files }: Facts): Promise<void> {
+  for (const { place } of files) await removeHalf(host, place);
+  const absent = files.filter(({ state }) => state.is === "absent");
+  if (absent.length === 0) return;
+  const admission = await waitingAdmission(host, settings);
+  if (admission === undefined) throw new GateStop("The one-use bundle went away while the gate was at work.", "Run the deployment again: it seals the node's identities for this host once more.");
+  for (const { identity: { kind, name }, place } of absent) {
+    await tell({ state: "working", phase: `placing ${kind} ${name}` });
+    await placeIdentity(host, place, Buffer.from(admission.files.find((file) => file.kind === kind && file.name === name)!.secret, "base64"));
+  }
+}
+
+/** So that the operator can accept that version, and no other. */
+async function rememberRefused({ disk, paths: layout }: GateHost, version: number): Promise<void> {
+  await withLock(secretsLock({ layout }), { purpose: "a note of the gate", wait: 30_000 }, () => noteRefused({ disk, layout }, version));
 }
 
 /** One gate at a time: an abstract socket, which the kernel gives back however this process ends. */

@@ -1,6 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { hostLayout } from "../../formats/hostLayout.js";
 import { ProgramFailure, run } from "../run.js";
+import { diskOf, type Disk } from "../secrets/disk.js";
+import { readOwners, type Owners } from "../secrets/owners.js";
 
 /** Where things are: `hostLayout`, or a test's own folders under the same names. */
 export type Layout = { readonly [name in keyof typeof hostLayout]: string };
@@ -14,6 +16,8 @@ export const gateUnit = "holdfast-gate.service";
 /** What the gate and the backup watch need of the machine. A test gives its own paths and starts its own processes. */
 export interface GateHost {
   readonly paths: Layout;
+  readonly disk: Disk;
+  readonly owners: () => Promise<Owners>;
   /** Asks for a unit and does not wait for it: what it serves is asked instead. */
   startUnit(unit: string): Promise<void>;
   stopUnit(unit: string): Promise<void>;
@@ -39,6 +43,8 @@ const SYSTEMCTL_DEADLINE = 180_000;
 /** The host that this agent runs on, through systemd. */
 export const systemHost: GateHost = {
   paths: hostLayout,
+  disk: diskOf(),
+  owners: () => readOwners("/"),
   startUnit: async (unit) => void (await run(["systemctl", "start", "--no-block", unit], { deadline: SYSTEMCTL_DEADLINE })),
   stopUnit: async (unit) => void (await run(["systemctl", "stop", unit], { deadline: SYSTEMCTL_DEADLINE })),
   unitRuns: async (unit) => {

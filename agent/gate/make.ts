@@ -1,7 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import type { Manifest } from "../../formats/manifest.js";
 import { readIfThere } from "../files.js";
-import { fetchBackup, manifestOf, sendBackup, type Backup } from "../backup/staging.js";
+import { fetchBackup, highestSecrets, manifestOf, sendBackup, type Backup } from "../backup/staging.js";
 import { StoreFailure, type Store } from "../backup/store.js";
 import { waitingAdmission } from "./admission.js";
 import type { Decision, Facts } from "./decide.js";
@@ -98,7 +98,7 @@ async function sendFirst(work: GateWork, store: Store, facts: Facts, { restored,
     addresses: { external: Math.max(addresses.external, known?.addresses.external ?? 0), internal: Math.max(addresses.internal, known?.addresses.internal ?? 0) },
     channels: known?.channels ?? (channelBackup.length === 0 ? 0 : await lnd.channelsIn(channelBackup)),
     blockHeight: (await lnd.info()).blockHeight,
-  }, host.now());
+  }, host.now(), await highestSecrets(host, restored?.manifest));
   await work.say({ state: "working", phase: "sending the first backup off-site" });
   try {
     await sendBackup(host, store, { manifest, channelBackup });

@@ -35,6 +35,6 @@ async function currentReport(host: GateHost): Promise<GateReport> {
 }
 
 /** Says what the gate does now: in memory, for it is true of this start of the host alone. */
-export async function say(host: GateHost, report: Omit<GateReport, "format" | "changed">): Promise<void> {
+export async function say(host: { readonly paths: Pick<GateHost["paths"], "gateReport">; now(): Date }, report: Omit<GateReport, "format" | "changed">): Promise<void> {
   await writeWhole(host.paths.gateReport, printFormat(gateReportSchema, { format: "holdfast-gate/1", ...report, changed: host.now().toISOString() }), 0o600);
 }

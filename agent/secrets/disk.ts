@@ -1,4 +1,4 @@
-import { chmod, link, lstat, mkdir, open, readFile, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
+import { chmod, chown, link, lstat, mkdir, open, readFile, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { readIfThere, writeWhole } from "../files.js";
 
 export interface Ownership {
@@ -21,6 +21,8 @@ export interface Disk {
   readText(path: string): Promise<string | undefined>;
   readLink(path: string): Promise<string>;
   makeFolder(path: string, mode: number): Promise<void>;
+  /** Makes one folder that was not there. */
+  makeOwnFolder(path: string, ownership: Ownership): Promise<void>;
   /** Makes a file that was not there; nobody but root can read it before it has its owner and mode. */
   makeFile(path: string, content: Uint8Array, ownership: Ownership): Promise<void>;
   writeWhole(path: string, content: string, mode: number): Promise<void>;
@@ -52,6 +54,7 @@ export function diskOf(): Disk {
       await mkdir(path, { recursive: true, mode });
       await chmod(path, mode);
     },
+    makeOwnFolder,
     makeFile,
     writeWhole,
     link,
@@ -79,6 +82,15 @@ async function look(path: string): Promise<Seen | undefined> {
     if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+async function makeOwnFolder(path: string, { uid, gid, mode }: Ownership): Promise<void> {
+  const fresh = `${path}.holdfast`;
+  await rm(fresh, { recursive: true, force: true });
+  await mkdir(fresh, { mode: 0o700 });
+  await chown(fresh, uid, gid);
+  await chmod(fresh, mode);
+  await rename(fresh, path);
 }
 
 async function makeFile(path: string, content: Uint8Array, { uid, gid, mode }: Ownership): Promise<void> {

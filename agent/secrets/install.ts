@@ -4,7 +4,7 @@ import { readInstalled, writeInstalled } from "./installed.js";
 import { bundleFolders, removeLeftovers } from "./leftovers.js";
 import type { Owners } from "./owners.js";
 import { planInstallation, type Plan, type Standing, type Wanted } from "./plan.js";
-import { noteRestarts } from "./restart.js";
+import { noteRestarts, noteSwapped } from "./restart.js";
 import type { Site } from "../site.js";
 
 /** What installing the bundle would change now. Owners that are missing yet count as a change. */
@@ -23,7 +23,7 @@ export async function requireOwners(site: Site, bundle: Bundle): Promise<void> {
     ...(owners.groups.has(file.group) ? [] : [`${file.name} belongs to group ${file.group}`]),
   ]);
   if (missing.length > 0) {
-    throw new Error(`the secrets are not installed, and nothing was changed: ${missing.join("; ")}, which this host does not have. Push the system that makes it, or correct the owner in the registry of secrets.`);
+    throw new Error(`the secrets are not installed, and nothing was changed: ${missing.join("; ")}, which this host does not have. Enable the service that it comes with on this node, or correct the owner in the registry of secrets.`);
   }
 }
 
@@ -40,8 +40,23 @@ export async function installBundle(site: Site, bundle: Bundle): Promise<Plan> {
     const folder = await buildFolder(site, bundle, current, plan);
     await noteRestarts(site, plan.restart);
     await swap(site, folder, current);
+    await noteSwapped(site, plan.restart);
   }
   await writeInstalled(site, bundle);
+  await removeLeftovers(site);
+  return plan;
+}
+
+/** Takes all secrets away that a bundle had brought: what a bare host goes back to. Notes the units that read them. */
+export async function removeSecrets(site: Site): Promise<Plan> {
+  await removeLeftovers(site);
+  const installed = await readInstalled(site);
+  const plan = planInstallation(await readStanding(site, await currentFolder(site)), [], new Map(Object.entries(installed?.consumers ?? {})));
+  if (installed === undefined) return { ...plan, changed: [], restart: [] };
+  await noteRestarts(site, plan.restart);
+  await site.disk.remove(site.layout.secrets);
+  await site.disk.sync(dirname(site.layout.secrets));
+  await site.disk.remove(site.layout.installed);
   await removeLeftovers(site);
   return plan;
 }

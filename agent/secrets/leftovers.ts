@@ -2,7 +2,7 @@ import { basename, dirname, join } from "node:path";
 import type { Site } from "../site.js";
 
 /** Held by whoever changes the host's identity, bundle or secrets. */
-export function secretsLock(site: Site): string {
+export function secretsLock(site: Pick<Site, "layout">): string {
   return join(dirname(site.layout.pendingRestarts), "secrets.lock");
 }
 
@@ -19,7 +19,7 @@ export async function removeLeftovers(site: Site): Promise<void> {
     if (join(bundleFolders(site), name) !== link) await disk.remove(join(bundleFolders(site), name));
   }
   if (await disk.look(`${layout.secrets}.new`)) await disk.remove(`${layout.secrets}.new`);
-  for (const path of [layout.bundle, layout.installed, layout.identity, layout.place, layout.pendingRestarts]) {
+  for (const path of [layout.bundle, layout.trialSystems, layout.secretsVersions, layout.installed, layout.identity, layout.place, layout.pendingRestarts]) {
     const halves = (await disk.list(dirname(path))).filter((name) => name.startsWith(`${basename(path, ".age")}.`) && /\.(\d+\.new|fresh)$/.test(name));
     for (const name of halves) await disk.remove(join(dirname(path), name));
   }

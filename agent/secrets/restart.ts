@@ -1,46 +1,79 @@
 import { z } from "zod";
 import { parseFormat, printFormat } from "../../formats/versioned.js";
+import { ProgramFailure } from "../run.js";
 import type { Site } from "../site.js";
 
-const pendingSchema = z.strictObject({ format: z.literal("holdfast-pending-restarts/1"), units: z.array(z.string()) });
+const pendingSchema = z.strictObject({
+  format: z.literal("holdfast-pending-restarts/2"),
+  /** By unit: when the files that it reads had been swapped, on the clock that nobody sets; null while that is not known. */
+  units: z.record(z.string(), z.number().nullable()),
+});
+type Pending = z.infer<typeof pendingSchema>["units"];
 
-/** The longest that a daemon may take to stop and come up again. */
-const restartDeadline = 600_000;
+/** Secrets are in their place, and a unit did not come up again with them. */
+export class RestartFailure extends Error {}
 
 /** Notes units before the swap whose files it changes, so that they are restarted even when nobody survives it. */
-export async function noteRestarts(site: Site, units: readonly string[]): Promise<void> {
+export const noteRestarts = (site: Site, units: readonly string[]): Promise<void> => note(site, units, null);
+
+/** Notes that the swap is done: who starts from now on reads the new files. */
+export const noteSwapped = (site: Site, units: readonly string[]): Promise<void> => note(site, units, site.monotonic());
+
+async function note(site: Site, units: readonly string[], at: number | null): Promise<void> {
   if (units.length === 0) return;
-  const all = [...new Set([...(await noted(site)), ...units])].sort();
-  await site.disk.writeWhole(site.layout.pendingRestarts, printFormat(pendingSchema, { format: "holdfast-pending-restarts/1", units: all }), 0o600);
+  const all = { ...(await noted(site)).units, ...Object.fromEntries(units.map((unit) => [unit, at])) };
+  await site.disk.writeWhole(site.layout.pendingRestarts, printFormat(pendingSchema, { format: "holdfast-pending-restarts/2", units: all }), 0o600);
 }
 
 /**
- * Restarts the noted units that run, all in one command; those that do not run, or that this system does not have, stay as they are.
+ * Restarts the noted units that run since before the swap, all in one command; those that do not run, or that this system does not have, stay as they are.
  *
- * @param how `wait` until they are up again, or only `queue` the jobs: what boots must not wait for itself
- * @throws when one of them does not come up; the note stays then
+ * @param within milliseconds to wait until they are up again, and then they are left to themselves; or only `queue` the jobs: what boots must not wait for itself
+ * @throws RestartFailure when one of them does not come up; the note stays then
  */
-export async function restartNoted(site: Site, how: "wait" | "queue"): Promise<string[]> {
-  const notedUnits = await noted(site);
-  if (notedUnits.length === 0) return [];
-  const units = await loaded(site, notedUnits);
+export async function restartNoted(site: Site, within: number | "queue"): Promise<string[]> {
+  const { text, units: notedUnits } = await noted(site);
+  if (text === undefined) return [];
+  const { running, starting, ordered } = await affected(site, notedUnits);
+  const restart = async (command: string, units: readonly string[]): Promise<void> => {
+    if (units.length > 0) await site.run(["systemctl", command, ...(within === "queue" ? ["--no-block"] : []), "--", ...units], { deadline: within === "queue" ? 30_000 : within });
+  };
   try {
-    if (units.length > 0) await site.run(["systemctl", "try-restart", ...(how === "queue" ? ["--no-block"] : []), "--", ...units], { deadline: restartDeadline });
+    // systemd takes what is still starting for not running.
+    await restart("restart", starting);
+    await restart("try-restart", running);
   } catch (error) {
-    throw new Error(`the new secrets are installed, and their consumers did not all restart with them (see "journalctl -u" of the unit): ${(error as Error).message}`, { cause: error });
+    if (!(error instanceof ProgramFailure && error.exitCode === undefined)) {
+      throw new RestartFailure(`secrets were changed, and their consumers did not all restart with them (see "journalctl -u" of the unit): ${(error as Error).message}`, { cause: error });
+    }
   }
-  await site.disk.remove(site.layout.pendingRestarts);
-  return units;
+  // Whoever swapped the files once more meanwhile has noted units of its own.
+  if ((await noted(site)).text === text) await site.disk.remove(site.layout.pendingRestarts);
+  return ordered;
+}
+
+interface Affected {
+  readonly running: readonly string[];
+  readonly starting: readonly string[];
+  /** Both. */
+  readonly ordered: string[];
 }
 
 /**
- * Those units that the running system has, under their own names, each before those that it comes after: systemctl asks for one restart after the
+ * Those units that read files from before the swap, under their own names, each before those that it comes after: systemctl asks for one restart after the
  * other, and systemd takes a unit down before its dependents unless it knows by then that these go down too. @see systemctl(1), show: one block for each
  */
-async function loaded(site: Site, units: readonly string[]): Promise<string[]> {
-  const blocks = (await site.run(["systemctl", "show", "--property=Id,LoadState,After", "--", ...units], { deadline: 30_000 })).split("\n\n");
-  const after = new Map(blocks.filter((block) => /^LoadState=loaded$/m.test(block)).map((block) => [/^Id=(.+)$/m.exec(block)![1]!, /^After=(.*)$/m.exec(block)?.[1]?.split(" ") ?? []]));
-  return dependentsFirst(after);
+async function affected(site: Site, units: Pending): Promise<Affected> {
+  const asked = ["systemctl", "show", "--property=Id,LoadState,ActiveState,InactiveExitTimestampMonotonic,After", "--", ...Object.keys(units)] as const;
+  const blocks = (await site.run(asked, { deadline: 30_000 })).split("\n\n").map((block) => new Map(block.split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)])));
+  const read = blocks.filter((block) => {
+    const swapped = units[block.get("Id") ?? ""] ?? Infinity;
+    const runs = ["active", "activating", "reloading", "refreshing"].includes(block.get("ActiveState") ?? "");
+    return block.get("LoadState") === "loaded" && runs && Number(block.get("InactiveExitTimestampMonotonic")) / 1000 <= swapped;
+  });
+  const ordered = dependentsFirst(new Map(read.map((block) => [block.get("Id")!, block.get("After")?.split(" ") ?? []])));
+  const starting = ordered.filter((unit) => read.find((block) => block.get("Id") === unit)!.get("ActiveState") === "activating");
+  return { ordered, starting, running: ordered.filter((unit) => !starting.includes(unit)) };
 }
 
 /** @param after by unit, those that it comes after when starting */
@@ -54,7 +87,7 @@ export function dependentsFirst(after: ReadonlyMap<string, readonly string[]>): 
   return ordered;
 }
 
-async function noted(site: Site): Promise<string[]> {
+async function noted(site: Site): Promise<{ readonly text: string | undefined; readonly units: Pending }> {
   const text = await site.disk.readText(site.layout.pendingRestarts);
-  return text === undefined ? [] : parseFormat(pendingSchema, site.layout.pendingRestarts, text).units;
+  return { text, units: text === undefined ? {} : parseFormat(pendingSchema, site.layout.pendingRestarts, text).units };
 }

@@ -1,4 +1,5 @@
 import { armor, Decrypter, identityToRecipient } from "age-encryption";
+import { isAgeIdentity } from "../../formats/ageIdentity.js";
 import { bundleSchema, type Bundle } from "../../formats/bundle.js";
 import { placeDifference, placeSchema, type Place } from "../../formats/place.js";
 import { parseFormat } from "../../formats/versioned.js";
@@ -8,7 +9,7 @@ import type { Site } from "../site.js";
 export async function readIdentity(site: Site): Promise<string | undefined> {
   const identity = (await site.disk.readText(site.layout.identity))?.trim();
   if (identity === undefined) return undefined;
-  if (!/^AGE-SECRET-KEY-1[0-9A-Z]+$/.test(identity)) throw new Error(`${site.layout.identity} holds no age identity. Raise the node's generation and make a new host.`);
+  if (!isAgeIdentity(identity)) throw new Error(`${site.layout.identity} holds no age identity. Raise the node's generation and make a new host.`);
   return identity;
 }
 

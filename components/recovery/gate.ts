@@ -1,18 +1,20 @@
 import * as pulumi from "@pulumi/pulumi";
 import { gateReportSchema, type GateReport } from "../../formats/gate.js";
-import type { IdentityFile } from "../../formats/identity.js";
 import type { Place } from "../../formats/place.js";
 import type { Host } from "../host/host.js";
+import type { HeldIdentities } from "../secrets/identities.js";
 import { step } from "../step.js";
 
 export interface GateArgs {
   readonly host: Host;
   readonly place: Place;
-  readonly identity: pulumi.Input<IdentityFile>;
-  /** The host's own age recipient, for which the seed is sealed when the gate asks for it. */
+  readonly identities: HeldIdentities;
+  /** The host's own age recipient, for which the identities are sealed when the gate asks for them. */
   readonly recipient: pulumi.Input<string>;
   /** A wallet identity in clear, of worthless coins. */
   readonly walletIdentityFile?: string;
+  /** The folder of the environment's records: where the use of that identity leaves its line. */
+  readonly records: string;
   /** The system that was activated: a changed one asks the gate again. */
   readonly toplevel: pulumi.Input<string>;
 }
@@ -26,9 +28,9 @@ export class Gate extends pulumi.ComponentResource {
     this.report = pulumi.unsecret(step(`${name}-open`, {
       program: "open",
       input: {
-        connection: args.host.connection, place: { ...args.place }, identity: args.identity, recipient: args.recipient,
+        connection: args.host.connection, place: { ...args.place }, identity: args.identities.seed, identities: args.identities.files, recipient: args.recipient,
         ...(args.walletIdentityFile !== undefined && { walletIdentityFile: args.walletIdentityFile }),
-        toplevel: args.toplevel,
+        records: args.records, toplevel: args.toplevel,
       },
       output: gateReportSchema,
       host: args.host,

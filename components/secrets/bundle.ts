@@ -13,6 +13,8 @@ export interface SealedBundleArgs {
   readonly recipient: pulumi.Input<string>;
   readonly connection: pulumi.Input<Connection>;
   readonly host: HostGeneration;
+  /** The folder of the environment's records: where each delivery leaves its lines. */
+  readonly records: string;
 }
 
 /** A node's service secrets, sealed for its host and brought there. */
@@ -28,7 +30,7 @@ export class SealedBundle extends pulumi.ComponentResource {
       host: args.host,
     }, { parent: this });
     this.delivery = pulumi.unsecret(step(`${name}-deliver`, {
-      program: "deliver", input: { connection: args.connection, sealed: sealed.apply((one) => one.sealed) }, output: deliverySchema, host: args.host,
+      program: "deliver", input: { connection: args.connection, sealed: sealed.apply((one) => one.sealed), place: { ...args.place }, records: args.records }, output: deliverySchema, host: args.host,
     }, { parent: this }));
     this.registerOutputs({ delivery: this.delivery });
   }

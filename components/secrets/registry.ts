@@ -1,76 +1,48 @@
-import { derive, p256PrivateKey, password, wireguardKeys } from "./derive.js";
-import { rpcauth } from "./rpcauth.js";
+import type { SecretVersion } from "../../formats/records.js";
+import type { Service } from "../../formats/services.js";
+import { chainSecrets } from "./registry/chain.js";
+import { hostSecrets, presharedKey } from "./registry/host.js";
+import { lightningSecrets } from "./registry/lightning.js";
+import type { Secret } from "./secret.js";
+
+export { presharedKey } from "./registry/host.js";
+
+/** Every service secret that a node can have, except its peers' preshared keys. File names, owners and modes are nix-bitcoin's where it has them. */
+export const registry: readonly Secret[] = [...chainSecrets, ...lightningSecrets, ...hostSecrets];
+
+/** A secret in the version that a node has. */
+export type Versioned<T extends Secret = Secret> = T & { readonly version: number };
+
+export type Versions = Readonly<Record<string, SecretVersion>>;
 
 /**
- * What rotating a secret does. `safe`: nothing notices. `restarts`: its consumers restart once.
- * `never`: the value is part of something that exists already (a wallet, a repository), so its root is protected.
+ * The secrets of a node: those of its services, each in its version, with the preshared keys of its peers.
+ *
+ * @throws on two secrets of one id or file, and on a higher version of one that never rotates
  */
-export type Rotation = "safe" | "restarts" | "never";
-
-/** One file of the bundle that is derived from a root. */
-export interface DerivedSecret {
-  /** Immutable: part of what the value is derived from. */
-  readonly id: string;
-  /** Raised to rotate. */
-  readonly version: number;
-  /** The secret whose root it shares; its own when absent. */
-  readonly rootOf?: string;
-  readonly file: string;
-  readonly owner: string;
-  readonly group: string;
-  readonly mode: string;
-  /** systemd units that read it. */
-  readonly consumers: readonly string[];
-  readonly rotation: Rotation;
-  /** @param id names node, secret and version */
-  readonly value: (root: string, id: string) => string;
+export function secretsOf(services: readonly Service[], peers: readonly { readonly name: string }[], versions: Versions = {}): readonly Versioned[] {
+  const secrets = [...registry.map((secret) => withVersion(secret, versions)), ...peers.map(({ name }) => ({ ...presharedKey(name), version: 1 }))]
+    .filter((secret) => secret.services.some((service) => services.includes(service)));
+  for (const key of ["id", "file"] as const) {
+    const twice = secrets.find((secret, index) => secrets.findIndex((other) => other[key] === secret[key]) !== index);
+    if (twice !== undefined) throw new Error(`Two secrets of one node have the ${key} ${twice[key]}. Each must have its own: correct the registry of secrets, or give the peers of the tunnel different names.`);
+  }
+  return secrets;
 }
 
-const CHAIN = "bitcoind.service";
-const LND = "lnd.service";
-
-/** Every service secret of a node, in the order of its services. File names, owners and modes are nix-bitcoin's where it has them. */
-export const registry: readonly DerivedSecret[] = [
-  {
-    id: "bitcoin-rpc-password", version: 1, file: "bitcoin-rpcpassword-privileged", owner: "bitcoin", group: "bitcoin", mode: "0440",
-    consumers: [CHAIN, LND], rotation: "restarts", value: password,
-  },
-  {
-    id: "bitcoin-rpc-hmac", version: 1, rootOf: "bitcoin-rpc-password", file: "bitcoin-HMAC-privileged", owner: "bitcoin", group: "bitcoin", mode: "0440",
-    consumers: [CHAIN], rotation: "restarts",
-    value: (root, id) => rpcauth(password(root, siblingId(id, "bitcoin-rpc-hmac", "bitcoin-rpc-password")), derive(root, `${id}/salt`, 16).toString("hex")),
-  },
-  {
-    id: "lnd-wallet-password", version: 1, file: "lnd-wallet-password", owner: "lnd", group: "lnd", mode: "0440",
-    consumers: [], rotation: "never", value: password,
-  },
-  {
-    id: "lnd-tls-key", version: 1, file: "lnd-key", owner: "lnd", group: "lnd", mode: "0440",
-    consumers: [LND], rotation: "restarts", value: p256PrivateKey,
-  },
-  {
-    id: "lnd-macaroon-root-key", version: 1, file: "lnd-macaroon-root-key", owner: "root", group: "root", mode: "0400",
-    consumers: [], rotation: "never", value: (root, id) => derive(root, id, 32).toString("hex"),
-  },
-  {
-    id: "wireguard-node", version: 1, file: "wg-node-private-key", owner: "root", group: "root", mode: "0400",
-    consumers: ["wireguard-wg-node.service"], rotation: "restarts", value: (root, id) => wireguardKeys(root, id).privateKey,
-  },
-  {
-    id: "backup-password", version: 1, file: "backup-password", owner: "root", group: "root", mode: "0400",
-    consumers: [], rotation: "never", value: password,
-  },
-];
-
-/** The preshared key that a peer and the node have in common: 32 bytes in base64. */
-export const presharedKey = (peer: string): DerivedSecret => ({
-  id: `wireguard-psk-${peer}`, version: 1, file: `wg-psk-${peer}`, owner: "root", group: "root", mode: "0400",
-  consumers: ["wireguard-wg-node.service"], rotation: "restarts", value: (root, id) => derive(root, id, 32).toString("base64"),
-});
+/** The id under which `versions.json` counts a secret: what `holdfast rotate` raises. */
+export function countedAs(secret: Secret): string {
+  if (secret.kind === "certificate") return secret.of;
+  return secret.kind === "derived" ? secret.rootOf ?? secret.id : secret.id;
+}
 
 /** What a value is derived from beside its root: node, secret and version, never a display name. */
-export const secretId = (nodeId: string, secret: Pick<DerivedSecret, "id" | "version">): string => `${nodeId}/${secret.id}/${secret.version}`;
+export const secretId = (nodeId: string, secret: Pick<Secret, "id"> & { readonly version?: number }): string => `${nodeId}/${secret.id}/${secret.version ?? 1}`;
 
-function siblingId(id: string, own: string, sibling: string): string {
-  return id.replace(`/${own}/`, `/${sibling}/`);
+function withVersion<T extends Secret>(secret: T, versions: Versions): Versioned<T> {
+  const version = versions[countedAs(secret)]?.version ?? 1;
+  if (secret.rotation === "never" && version > 1) {
+    throw new Error(`versions.json gives ${secret.id} the version ${version}, and it never rotates. ${secret.rotating ?? ""} Take the entry out of versions.json.`);
+  }
+  return { ...secret, version };
 }

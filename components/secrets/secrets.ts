@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import * as random from "@pulumi/random";
-import { z } from "zod";
 import type { NodeSpecification } from "../../config/specification.js";
 import type { SecretFile } from "../../formats/bundle.js";
+import type { Roots } from "../../formats/roots.js";
 import { step } from "../step.js";
-import type { CertificateRequest } from "./certificate.js";
-import { presharedKey, registry, secretId, type DerivedSecret } from "./registry.js";
+import { certificateSchema, type CertificateRequest } from "./certificate.js";
+import { knownCertificates } from "./knownCertificates.js";
+import { secretId, secretsOf, type Versioned } from "./registry.js";
+import { makeRoot } from "./root.js";
+import type { CertificateSecret, DerivedSecret, SecretEntry } from "./secret.js";
 
 const TEN_YEARS = 3650;
 
@@ -14,50 +16,76 @@ const TEN_YEARS = 3650;
 export class Secrets extends pulumi.ComponentResource {
   /** The whole bundle's files. Secret. */
   readonly files: pulumi.Output<SecretFile[]>;
-  /** LND's certificate, PEM: what a client must trust. Public. */
-  readonly certificate: pulumi.Output<string>;
+  /** What the values derive from, by secret id. Secret. */
+  readonly roots: pulumi.Output<Roots["roots"]>;
+  /** What clients must trust, in PEM, by file name. Public. */
+  readonly certificates: pulumi.Output<Record<string, string>>;
   readonly #values = new Map<string, pulumi.Output<string>>();
+  readonly #certificates = new Map<string, pulumi.Output<string>>();
 
   constructor(name: string, specification: NodeSpecification, options?: pulumi.ComponentResourceOptions) {
     super("holdfast:secrets:Secrets", name, {}, options);
-    const secrets = [...registry, ...specification.tunnel.peers.map((peer) => presharedKey(peer.name))];
-    const roots = new Map(secrets.filter((secret) => secret.rootOf === undefined).map((secret) => [secret.id, this.#root(`${name}-${secret.id}`, secret)]));
-    for (const secret of secrets) {
+    const secrets = secretsOf(specification.services, specification.tunnel.peers, specification.versions);
+    const derived = secrets.filter((secret) => secret.kind === "derived");
+    const roots = new Map(derived.filter(({ rootOf }) => rootOf === undefined).map((secret) => [secret.id, { version: secret.version, value: this.#root(name, secret) }]));
+    for (const secret of derived) {
       const root = roots.get(secret.rootOf ?? secret.id);
-      if (root === undefined) throw new Error(`The registry's ${secret.id} wants the root of ${secret.rootOf}, which has none.`);
-      this.#values.set(secret.id, root.apply((text) => secret.value(text, secretId(specification.id, secret))));
+      if (root === undefined) throw new Error(`The registry's ${secret.id} wants the root of ${secret.rootOf}, which this node does not have.`);
+      this.#values.set(secret.id, root.value.apply((text) => secret.value(text, secretId(specification.id, secret))));
     }
+    this.roots = pulumi.secret(pulumi.all(Object.fromEntries(roots)));
 
-    const request: Omit<CertificateRequest, "privateKey"> = {
-      commonName: "localhost", organization: "lnd", dnsNames: ["localhost"], addresses: ["127.0.0.1", specification.tunnel.address], days: TEN_YEARS,
-    };
-    const made = step(`${name}-lnd-certificate`, {
-      program: "certify", input: { ...request, privateKey: this.value("lnd-tls-key") }, output: z.strictObject({ certificate: z.string() }),
-    }, { parent: this });
-    this.certificate = pulumi.unsecret(made.apply(({ certificate }) => certificate));
+    const known = knownCertificates(specification.environment, specification.id);
+    for (const secret of secrets.filter((one) => one.kind === "certificate")) {
+      this.#certificates.set(secret.file, this.#certified(name, secret, requestOf(secret, specification), known[secret.file]));
+    }
+    this.certificates = pulumi.all(Object.fromEntries(this.#certificates));
 
-    this.files = pulumi.secret(pulumi.all([
-      ...secrets.map((secret) => this.value(secret.id).apply((value) => fileOf(secret, value))),
-      this.certificate.apply((value) => fileOf({ file: "lnd-cert", owner: "lnd", group: "lnd", mode: "0444", consumers: ["lnd.service"] }, value)),
-      pulumi.secret(readFileSync(specification.backup.passwordFile, "utf8").trim()).apply((value) =>
-        fileOf({ file: "backup-store-password", owner: "root", group: "root", mode: "0400", consumers: ["holdfast-backup.service"] }, value)),
-    ]));
-    this.registerOutputs({ certificate: this.certificate });
+    this.files = pulumi.secret(pulumi.all(secrets.map((secret) => {
+      switch (secret.kind) {
+        case "derived": return this.value(secret.id).apply((value) => fileOf(secret, value));
+        case "certificate": return this.#certificate(secret.file).apply((value) => fileOf(secret, value));
+        case "given": return pulumi.secret(readFileSync(specification.backup.passwordFile, "utf8").trim()).apply((value) => fileOf(secret, value));
+      }
+    })));
+    this.registerOutputs({ certificates: this.certificates });
   }
 
-  /** The value of one secret of the registry, by its id. Secret. */
+  /** The value of one secret of the node, by its id. Secret. */
   value(id: string): pulumi.Output<string> {
     const value = this.#values.get(id);
-    if (value === undefined) throw new Error(`No secret of the registry has the id ${id}.`);
+    if (value === undefined) throw new Error(`No secret of the registry has the id ${id} on this node. Is its service among the node's services?`);
     return value;
   }
 
-  #root(name: string, secret: DerivedSecret): pulumi.Output<string> {
-    return new random.RandomPassword(`${name}-root`, { length: 64, special: false }, { parent: this, protect: secret.rotation === "never" }).result;
+  /** LND's certificate in PEM. Public. */
+  get certificate(): pulumi.Output<string> {
+    return this.#certificate("lnd-cert");
+  }
+
+  #certificate(file: string): pulumi.Output<string> {
+    const certificate = this.#certificates.get(file);
+    if (certificate === undefined) throw new Error(`No certificate of the registry has the file ${file} on this node. Is its service among the node's services?`);
+    return certificate;
+  }
+
+  #root(name: string, { id, version, rotation }: Versioned<DerivedSecret>): pulumi.Output<string> {
+    return makeRoot(name, { id, version }, { parent: this, protect: rotation === "never" });
+  }
+
+  #certified(name: string, secret: CertificateSecret, request: Omit<CertificateRequest, "privateKey">, known: string | undefined): pulumi.Output<string> {
+    const made = step(`${name}-${secret.id}`, {
+      program: "certify", input: { ...request, privateKey: this.value(secret.of), known }, output: certificateSchema,
+    }, { parent: this });
+    return pulumi.unsecret(made.apply(({ certificate }) => certificate));
   }
 }
 
-function fileOf(secret: Pick<DerivedSecret, "file" | "owner" | "group" | "mode" | "consumers">, value: string): SecretFile {
+const requestOf = ({ organization, reached }: CertificateSecret, { tunnel }: NodeSpecification): Omit<CertificateRequest, "privateKey"> => ({
+  commonName: "localhost", organization, dnsNames: ["localhost"], addresses: ["127.0.0.1", ...(reached === "tunnel" ? [tunnel.address] : [])], days: TEN_YEARS,
+});
+
+function fileOf(secret: SecretEntry, value: string): SecretFile {
   return {
     name: secret.file, owner: secret.owner, group: secret.group, mode: secret.mode, consumers: [...secret.consumers],
     content: Buffer.from(value).toString("base64"),

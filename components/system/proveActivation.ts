@@ -16,6 +16,8 @@ const IN_PROGRESS = "is in progress since";
 export interface ActivationRequest {
   readonly connection: Connection;
   readonly toplevel: string;
+  /** Of the bundle that goes with it. */
+  readonly secretsVersion: number;
   readonly policy: readonly PolicyRule[];
   /** Public key that the tunnel's end must have. */
   readonly tunnelKey: string;
@@ -29,15 +31,17 @@ export interface ActivationRequest {
  * @throws saying what failed and which system the host runs now; never while the outcome is unknown without saying that
  */
 export async function proveActivation(request: ActivationRequest): Promise<Activation> {
-  const { connection, toplevel } = request;
+  const { connection, toplevel, secretsVersion } = request;
   const begun = await begin(request);
   if (begun.state === "committed") return begun;
   if (begun.state === "rolled-back") throw rolledBack(begun);
+  const { restarted } = begun;
+  if (restarted !== undefined) tell(`secrets changed; restarted ${restarted.join(", ")}`);
 
   const fault = await faultOf(request);
   if (fault === undefined) {
-    const end = await ask(connection, "commit", { toplevel }).catch((error: Error) => afterLostConnection(request, error.message));
-    if (end.state === "committed") return end;
+    const end = await ask(connection, "commit", { toplevel, secretsVersion }).catch((error: Error) => afterLostConnection(request, error.message));
+    if (end.state === "committed") return { ...end, ...(restarted !== undefined && { restarted }) };
     throw rolledBack(end);
   }
   tell(`the new system failed its proof (${fault}); taking it back`);
@@ -49,8 +53,8 @@ export async function proveActivation(request: ActivationRequest): Promise<Activ
  * Starts the activation. Asked for again under the same id, it is not begun again: so a broken connection is no more than a delay,
  * and so is the activation of a deployer that died.
  */
-async function begin({ connection, toplevel, proofSeconds }: ActivationRequest): Promise<Activation> {
-  const activation = { toplevel, deadline: proofSeconds, id: randomUUID() };
+async function begin({ connection, toplevel, secretsVersion, proofSeconds }: ActivationRequest): Promise<Activation> {
+  const activation = { toplevel, secretsVersion, deadline: proofSeconds, id: randomUUID() };
   const end = Date.now() + proofSeconds * 1000 + PATIENCE;
   let channel: Channel = "update";
   for (let told = ""; ; await pause(1000)) {
@@ -73,13 +77,14 @@ function delayOf(failure: RemoteFailure): string | undefined {
 }
 
 /** Waits until the host has decided for itself: its watchdog ends every unproven activation. */
-async function afterLostConnection({ connection, toplevel, proofSeconds }: ActivationRequest, fault: string): Promise<Activation> {
+async function afterLostConnection({ connection, toplevel, secretsVersion, proofSeconds }: ActivationRequest, fault: string): Promise<Activation> {
   for (const end = Date.now() + proofSeconds * 1000 + PATIENCE; ; await pause(1000)) {
     const report = await ask(connection, "activation-report", {}, { deadline: 15_000 }).catch((error: Error) => error);
     if (!(report instanceof Error) && report.state !== "pending") {
-      if (report.toplevel === toplevel && report.state === "committed") return report;
-      const reason = report.toplevel === toplevel ? report.reason : "the host restarted before the commit";
-      const previous = report.toplevel === toplevel ? report.previous : report.toplevel;
+      const meant = report.toplevel === toplevel && report.secretsVersion === secretsVersion;
+      if (meant && report.state === "committed") return report;
+      const reason = meant ? report.reason : "the host restarted before the commit";
+      const previous = meant ? report.previous : report.toplevel;
       return { state: "rolled-back", toplevel, previous, reason: `${oneLine(fault)}; so ${reason}` };
     }
     if (!(report instanceof Error) && report.reason !== undefined) throw new Error(`${report.reason}. The host's own rollback did not succeed.`);
@@ -93,7 +98,7 @@ const unknownOutcome = (fault: string): Error =>
   new Error(`The outcome is unknown: ${fault}. The host's watchdog takes an unproven system back by itself. Reach its console, or run this again when it answers.`);
 
 /** Why the activated system must not stay, or undefined when it has proven itself. */
-async function faultOf({ connection, policy, tunnelKey, toplevel }: ActivationRequest): Promise<string | undefined> {
+async function faultOf({ connection, policy, tunnelKey, toplevel, secretsVersion }: ActivationRequest): Promise<string | undefined> {
   // Silence takes its second while the host is asked.
   const knocks = unfiltered(connection, policy);
   let probe: Probe;
@@ -103,6 +108,7 @@ async function faultOf({ connection, policy, tunnelKey, toplevel }: ActivationRe
     return `a fresh connection did not get through: ${oneLine((error as Error).message)}`;
   }
   if (probe.system !== toplevel) return `the host runs ${probe.system}`;
+  if (probe.secretsVersion !== secretsVersion) return `the host has ${probe.secretsVersion === null ? "no secrets" : `the secrets of ${new Date(probe.secretsVersion).toISOString()}`}`;
   if (probe.failedUnits.length > 0) return `failed units: ${probe.failedUnits.join(", ")}`;
   if (!probe.firewallLoaded) return "the firewall's rules are not loaded";
   if (probe.tunnel === null) return "the tunnel's interface is missing";

@@ -4,6 +4,7 @@ import type { Settings } from "../../formats/settings.js";
 import { activationSchema, contactSchema, type Activation } from "../../formats/step.js";
 import type { Place } from "../../formats/place.js";
 import type { Host } from "../host/host.js";
+import type { SealedBundle } from "../secrets/bundle.js";
 import { step } from "../step.js";
 import { sourcesDigest } from "./sources.js";
 
@@ -51,8 +52,10 @@ export interface ActivationArgs {
   readonly settings: pulumi.Input<Settings>;
   /** Seconds that the system has to prove itself before its host takes it back. */
   readonly proofSeconds: number;
-  /** What must be on the host before: the bundle with the secrets of the new system's services. */
-  readonly after: pulumi.Resource;
+  /** With the secrets of the new system's services: it must be on the host before. */
+  readonly bundle: SealedBundle;
+  /** What else must be done before: the roots are off-site. */
+  readonly after: pulumi.Resource[];
 }
 
 /** Makes the built system the running one, and the boot default once it has proven itself from outside. */
@@ -66,13 +69,15 @@ export class SystemActivation extends pulumi.ComponentResource {
       input: {
         connection: args.host.connection,
         toplevel: args.toplevel,
+        // New secrets alone are an activation too.
+        secretsVersion: args.bundle.delivery.apply(({ version }) => version),
         policy: pulumi.output(args.settings).apply((settings) => settings.firewall.policy),
         tunnelKey: pulumi.output(args.settings).apply((settings) => settings.tunnel.publicKey),
         proofSeconds: args.proofSeconds,
       },
       output: activationSchema,
       host: args.host,
-    }, { parent: this, dependsOn: args.after }));
+    }, { parent: this, dependsOn: [args.bundle, ...args.after] }));
     this.registerOutputs({ result: this.result });
   }
 }

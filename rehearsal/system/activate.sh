@@ -11,10 +11,17 @@ if [[ -e $toplevel/etc/holdfast/settings.json ]]; then
     'u bitcoin 700 "Bitcoin" /var/lib/btcd' \
     'g bitcoinrpc-public 702' \
     'u lnd 701 "LND" /var/lib/lnd' \
-    'm lnd bitcoinrpc-public'
+    'm lnd bitcoinrpc-public' \
+    'u tor 703 "Tor" /var/lib/tor' \
+    'u clightning 704 "Core Lightning" /var/lib/clightning' \
+    'u bunker 705 "Nostr signer" /var/lib/bunker'
+  # Their daemons are not here; their identities are.
+  for user in tor clightning bunker; do install -d -o $user -g $user -m 0700 /var/lib/$user; done
   mkdir -p /etc/holdfast
   install -d -m 0700 /var/lib/holdfast /run/holdfast
   point "$toplevel/etc/holdfast/settings.json" /etc/holdfast/settings.json
+  # On trial, or taken back from one: the secrets that go with this system, before any of its units starts.
+  if compgen -G '/run/holdfast/activation.json*' > /dev/null; then "$toplevel/sw/bin/holdfast-agent" place-secrets < /dev/null; fi
 else
   rm -f /etc/holdfast/settings.json
 fi

@@ -4,6 +4,9 @@
   secrets = "/etc/nix-bitcoin-secrets";
   state = "/var/lib/holdfast";
   lnd = "/var/lib/lnd";
+  clightning = "/var/lib/clightning";
+  bunker = "/var/lib/bunker";
+  tor = "/var/lib/tor";
   identityTarget = "holdfast-identity.target";
   secretsTarget = "nix-bitcoin-secrets.target";
 }

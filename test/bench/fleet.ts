@@ -22,7 +22,8 @@ export interface Fleet {
   readonly remove: () => Promise<string[]>;
 }
 
-const peers = { phone: { address: "10.10.0.2" }, laptop: { address: "10.10.0.3" } };
+/** The tunnel of the fleet's n-th node, counted from 0: no two of them share a network. */
+const tunnelOf = (index: number) => ({ network: `10.10.${index}.0/24`, peers: { phone: { address: `10.10.${index}.2` }, laptop: { address: `10.10.${index}.3` } } });
 
 /** Pulumi.dev.yaml of a stack with these nodes. */
 function stackFile(nodes: readonly string[]): string {
@@ -35,9 +36,9 @@ function stackFile(nodes: readonly string[]): string {
       "holdfast:recipients": of("recipients.json"),
       "holdfast:deposit": { folder: "deposit" },
       "holdfast:wallet": { identityFile: ".holdfast/dev/wallet.age-key" },
-      "holdfast:nodes": Object.fromEntries(nodes.map((name) => [name, {
+      "holdfast:nodes": Object.fromEntries(nodes.map((name, index) => [name, {
         host: { commodity: of(`machines/${name}.json`) }, identity: `.holdfast/dev/${name}.lnd-seed.json`, bitcoin: of("chain.json"),
-        tunnel: { network: "10.10.0.0/24", peers }, backup: of(`${name}.store.json`),
+        tunnel: tunnelOf(index), backup: of(`${name}.store.json`),
       }])),
     },
   });

@@ -5,8 +5,8 @@ import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { makeIdentity } from "../../cli/wallet.js";
 import { newIdentity } from "../../custody/seal.js";
+import { makeSeed } from "../../custody/wallet/make.js";
 import type { SecretFile } from "../../formats/bundle.js";
 import { ensureEngine, type Engine } from "../../rehearsal/engine/engine.js";
 
@@ -29,7 +29,7 @@ const answers = {
   contact: () => ({ recipient: "age1" + "h".repeat(58), machineId: "m".repeat(32) }),
   certify: () => ({ certificate: "-----BEGIN CERTIFICATE-----\\nAQID\\n-----END CERTIFICATE-----\\n" }),
   seal: () => ({ version: Date.now(), sealed: age(digest([input, Math.random()])) }),
-  deliver: () => ({ version: 1, changed: [], restarted: [] }),
+  deliver: () => ({ version: 1, changed: [] }),
   activate: () => ({ state: "committed", toplevel: input.toplevel, previous: "none" }),
   open: () => ({ format: "holdfast-gate/1", state: "open", decision: "fresh", phase: "open", nodePublicKey: input.identity.nodePublicKey, changed: "2026-11-21T00:00:00.000Z" }),
 };
@@ -93,7 +93,7 @@ async function project(): Promise<void> {
 }
 
 const newSeed = async (): Promise<void> => writeFileSync(join(folder, "seed.json"),
-  JSON.stringify(await makeIdentity({ environment: "dev", network: "regtest", node: "alice", recipient: wallet }, new Date())));
+  JSON.stringify(await makeSeed({ environment: "dev", network: "regtest", node: "alice", recipient: wallet }, new Date())));
 
 /** Runs the engine; what it said, and whether it ended well. */
 function start(...args: string[]): Promise<{ readonly well: boolean; readonly stdout: string; readonly output: string }> {

@@ -163,7 +163,7 @@ describe("secrets", () => {
     let recipient: string;
     const deliver = async (meant: Place, version: number, sealedFor = recipient): Promise<Ended> => {
       const sealed = await sealText(printFormat(bundleSchema, { format: "holdfast-bundle/1", place: meant, version, files: [] }), sealedFor);
-      return project.ssh("alice", `echo ${Buffer.from(JSON.stringify({ sealed, allowOlder: false })).toString("base64")} | base64 --decode | ${AGENT} receive`);
+      return project.ssh("alice", `echo ${Buffer.from(JSON.stringify({ sealed })).toString("base64")} | base64 --decode | ${AGENT} receive`);
     };
     const refused = async (delivery: () => Promise<Ended>): Promise<string> => {
       const untouched = (): Promise<string> => alice.traces(hostLayout.secrets, `${hostLayout.secrets}.d`, hostLayout.bundle, hostLayout.installed, hostLayout.place, hostLayout.identity);

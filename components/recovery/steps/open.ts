@@ -1,22 +1,22 @@
-import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { gateReportSchema, type GateReport } from "../../../formats/gate.js";
-import { admissionSchema, identityFileSchema, seedSchema, type IdentityFile } from "../../../formats/identity.js";
-import { placeSchema, type Place } from "../../../formats/place.js";
+import { fileIdentitySchema, identityFileSchema } from "../../../formats/identity.js";
+import { placeSchema } from "../../../formats/place.js";
 import { connectionSchema } from "../../../formats/step.js";
-import { parseFormat, printFormat } from "../../../formats/versioned.js";
 import { askAgent } from "../../host/agent.js";
 import { runOnHost } from "../../host/ssh.js";
-import { identityIn, openText, sealText } from "../../../custody/seal.js";
 import { runStep, tell } from "../../stepProgram.js";
+import { admissionFor } from "../admission.js";
 
 const input = z.strictObject({
   connection: connectionSchema,
   place: placeSchema,
   identity: identityFileSchema,
+  identities: z.array(fileIdentitySchema),
   recipient: z.string(),
   walletIdentityFile: z.string().optional(),
+  records: z.string(),
   toplevel: z.string(),
 });
 
@@ -25,8 +25,9 @@ const PATIENCE = 45 * 60_000;
 
 const GATE = "holdfast-gate.service";
 
-/** Waits until the gate has opened the node, and brings it the seed, sealed for this host alone, when it asks. */
-await runStep(input, async ({ connection, place, identity, recipient, walletIdentityFile }) => {
+/** Waits until the gate has opened the node, and brings it the node's identities, sealed for this host alone, when it asks. */
+await runStep(input, async ({ connection, toplevel: _, ...wanted }) => {
+  const { place } = wanted;
   const end = Date.now() + PATIENCE;
   const ask = (verb: string, question: unknown): Promise<GateReport> => askAgent(connection, verb, question, gateReportSchema, { deadline: 60_000 });
   let told = "";
@@ -47,26 +48,9 @@ await runStep(input, async ({ connection, place, identity, recipient, walletIden
     if (report.state === "open") return report;
     if (report.state === "stop") throw new Error(`The gate of ${place.node} refuses to open: ${report.reason ?? "it gives no reason."} ${report.remedy ?? ""}`);
     if (report.state === "waiting-for-identity" && !admitted) {
-      await ask("admit", { sealed: await admission(identity, place, recipient, walletIdentityFile) });
+      await ask("admit", { sealed: await admissionFor(wanted, process.env["HOLDFAST_WALLET_SOCK"]) });
       admitted = true;
     }
     if (Date.now() > end) throw new Error(`The gate of ${place.node} is still busy (${report.phase}). It goes on by itself; run this again to wait for it.`);
   }
 });
-
-/** Opens the seed with the wallet identity and seals it again for the host: in clear it exists in this process's memory alone. */
-async function admission(identity: IdentityFile, place: Place, recipient: string, walletIdentityFile: string | undefined): Promise<string> {
-  if (walletIdentityFile === undefined) {
-    throw new Error(`${place.node} needs its seed, and nothing here opens it: ${place.environment} has no wallet identity at hand. Run \`holdfast wallet unlock\` in this shell, then this again.`);
-  }
-  const walletIdentity = identityIn(await readFile(walletIdentityFile, "utf8"), walletIdentityFile);
-  const seed = parseFormat(seedSchema, "the sealed seed", await openText(identity.sealed, walletIdentity).catch(() => {
-    throw new Error(`${walletIdentityFile} does not open the identity of ${place.node}. It is sealed for ${identity.recipient}.`);
-  }));
-  if (seed.environment !== place.environment || seed.network !== place.network || seed.node !== place.node) {
-    throw new Error(`The sealed seed is that of ${seed.environment}/${seed.node} on ${seed.network}, not of ${place.environment}/${place.node} on ${place.network}. Put the right identity file back.`);
-  }
-  return sealText(printFormat(admissionSchema, {
-    format: "holdfast-admission/1", place, mnemonic: seed.mnemonic, nodePublicKey: seed.nodePublicKey, files: [], sealedAt: new Date().toISOString(),
-  }), recipient);
-}

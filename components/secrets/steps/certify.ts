@@ -1,5 +1,5 @@
 import { runStep } from "../../stepProgram.js";
-import { certificateRequestSchema, selfSigned } from "../certificate.js";
+import { certificateRequestSchema, certify } from "../certificate.js";
 
-/** Makes a certificate once; the resource keeps it until its names or its key change. */
-await runStep(certificateRequestSchema, async (request) => ({ certificate: await selfSigned(request, new Date()) }));
+/** Makes a certificate once, and keeps it for as long as it serves. */
+await runStep(certificateRequestSchema, (request) => certify(request, process.env["PULUMI_COMMAND_STDOUT"], new Date()));

@@ -1,11 +1,21 @@
+import { join } from "node:path";
 import { z } from "zod";
-import { connectionSchema, deliverySchema } from "../../../formats/step.js";
+import { recorded } from "../../../custody/audit/log.js";
+import { recordFiles } from "../../../custody/records.js";
+import { placeSchema } from "../../../formats/place.js";
+import { connectionSchema, deliverySchema, type Delivery } from "../../../formats/step.js";
 import { askAgent } from "../../host/agent.js";
 import { runStep, tell } from "../../stepProgram.js";
 
-/** Brings a sealed bundle to its host, which checks, installs and restarts what reads what changed. */
-await runStep(z.strictObject({ connection: connectionSchema, sealed: z.string() }), async ({ connection, sealed }) => {
-  const delivery = await askAgent(connection, "receive", { sealed, allowOlder: false }, deliverySchema, { deadline: 120_000 });
-  tell(`${delivery.changed.length} secrets changed${delivery.restarted.length === 0 ? "" : `; restarted ${delivery.restarted.join(", ")}`}`);
+const told = ({ changed }: Delivery): string => `${changed.length} secrets changed`;
+
+/** Brings a sealed bundle to its host, which checks it and keeps it for the activation that follows. */
+await runStep(z.strictObject({ connection: connectionSchema, sealed: z.string(), place: placeSchema, records: z.string() }), async ({ connection, sealed, place, records }) => {
+  const delivery = await recorded(
+    { file: join(records, recordFiles.audit), environment: place.environment },
+    { action: "bundle-delivered", subject: `${place.node}, generation ${place.generation}`, told },
+    () => askAgent(connection, "receive", { sealed }, deliverySchema, { deadline: 120_000 }),
+  );
+  tell(told(delivery));
   return delivery;
 });

@@ -37,6 +37,8 @@ in
       # It may wait for hours: a oneshot would be a job for as long, and the machine would count as starting.
       Type = "exec";
       ExecStart = "${programs.agent}/bin/holdfast-agent gate";
+      # It puts identities that lie in files into their places.
+      ReadWritePaths = agentService.ReadWritePaths ++ [ "-${layout.clightning}" "-${layout.bunker}" "-${layout.tor}" ];
     };
     wantedBy = [ "multi-user.target" ];
   };

@@ -5,8 +5,9 @@ let
   interface = "wg-node";
   address = "${tunnel.address}/${toString tunnel.prefixLength}";
 
-  peer = { name, address, publicKey }: ''
-    wg set ${interface} peer ${text.quote publicKey} preshared-key ${layout.secrets}/wg-psk-${name} allowed-ips ${address}/32
+  # Keys that must still prove themselves have no address: they make a handshake, and what they send is dropped.
+  peer = { name, publicKey, address ? null, presharedKey ? "wg-psk-${name}" }: ''
+    wg set ${interface} peer ${text.quote publicKey} preshared-key ${layout.secrets}/${presharedKey} allowed-ips ${if address == null then "''" else "${address}/32"}
   '';
 
   # Brings the interface to what is wanted from whatever it is; sessions of unchanged peers go on. Keys are read by wg from their files.

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Node } from "../../../components/node.js";
 import { wireguardKeys } from "../../../components/secrets/derive.js";
-import { presharedKey, registry, secretId } from "../../../components/secrets/registry.js";
+import { secretId, secretsOf } from "../../../components/secrets/registry.js";
 import type { SecretFile } from "../../../formats/bundle.js";
 import { exampleNode, inputOf, isSecret, program, record, rootOf, steps, STORE_PASSWORD, valueOf, walletSeed, type Recorded } from "./recorder.js";
 
@@ -26,7 +26,7 @@ const step = (name: string): Recorded => steps(resources).find((one) => program(
 /** Every secret value of the node, derived as the node derives it. */
 function derived(): Map<string, string> {
   const values = new Map<string, string>([["store password", STORE_PASSWORD]]);
-  for (const secret of [...registry, presharedKey("phone"), presharedKey("laptop")]) {
+  for (const secret of secretsOf(example.specification.services, example.specification.tunnel.peers).filter((one) => one.kind === "derived")) {
     const root = rootOf(`alice-secrets-${secret.rootOf ?? secret.id}-root`);
     values.set(secret.id, secret.value(root, secretId("alice-1", secret)));
     values.set(`${secret.id}'s root`, root);
@@ -69,8 +69,8 @@ describe("every step of a node", () => {
     for (const { name, options } of steps(resources)) expect(options.additionalSecretOutputs, name).toEqual(["stdin", "stdout", "stderr"]);
   });
 
-  it("looks back at its last output only where a held identity must not change", () => {
-    expect(steps(resources).filter(({ inputs }) => inputs["addPreviousOutputInEnv"] === true).map(program)).toEqual(["hold"]);
+  it("looks back at its last output only where a held identity must not change, and where a certificate is kept", () => {
+    expect(steps(resources).filter(({ inputs }) => inputs["addPreviousOutputInEnv"] === true).map(program).sort()).toEqual(["certify", "hold"]);
   });
 });
 
@@ -116,7 +116,7 @@ describe("secrets", () => {
     const texts = bundle.files.map(({ content }) => Buffer.from(content, "base64").toString()).join("\n");
     expect(leaked(texts).filter((name) => name.includes("root") && name !== "lnd-macaroon-root-key")).toEqual([]);
     expect(leaked(texts).filter((name) => name.includes("private key"))).toEqual([]);
-    expect(bundle.files).toHaveLength(registry.length + 4);
+    expect(bundle.files).toHaveLength(secretsOf(example.specification.services, example.specification.tunnel.peers).length);
   });
 
   it("come out as secret outputs, and the summary as none", async () => {

@@ -25,9 +25,10 @@ const answers: Readonly<Record<string, (input: Record<string, unknown>) => unkno
   contact: () => ({ recipient: `age1${"h".repeat(58)}`, machineId: "m".repeat(32) }),
   certify: () => ({ certificate: "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n" }),
   seal: () => ({ version: 7, sealed: age("bundle") }),
-  deliver: () => ({ version: 7, changed: [], restarted: [] }),
+  deliver: () => ({ version: 7, changed: [] }),
   activate: (input) => ({ state: "committed", toplevel: input["toplevel"], previous: "none" }),
   hold: (input) => input,
+  deposit: () => ({ file: "dev/alice-1/20261121T000000.000Z.roots.age", digest: "d".repeat(64) }),
   open: () => ({ format: "holdfast-gate/1", state: "open", decision: "fresh", phase: "open", nodePublicKey, changed: "2026-11-21T00:00:00.000Z" }),
 };
 

@@ -72,6 +72,11 @@ describe("a stack's configuration", () => {
     ["an unknown network", (input) => { input.network = "testnet3"; }, ["holdfast:network", '"testnet3"', "testnet4"]],
     ["a recipient that was never replaced", (input) => { input.recipients["wallet"] = "age1-REPLACE-ME"; }, ["holdfast:recipients.wallet", "age1-REPLACE-ME", "age-keygen"]],
     ["a host key that was never replaced", (input) => { host(input)["hostKey"] = "ssh-ed25519 REPLACE-ME"; }, ["host.commodity.hostKey", "REPLACE-ME", "OpenSSH public key"]],
+    ["an identity in a recipient's place, without showing it", (input) => { input.recipients["wallet"] = `AGE-SECRET-KEY-1${"Q".repeat(58)}`; }, ["holdfast:recipients.wallet", "found a secret, which is not shown", "make a new one"]],
+    ["recipients of both kinds", (input) => { input.recipients["recovery"] = `age1pq1${"q".repeat(1950)}`; }, ["holdfast:recipients.environment", "is a classical recipient, and holdfast:recipients.recovery is a post-quantum one", "--post-quantum"]],
+    ["a token's recipient beside hybrid ones", (input) => { input.recipients = { environment: `age1yubikey1${"q".repeat(60)}`, recovery: `age1pq1${"q".repeat(1950)}`, wallet: `age1pq1${"w".repeat(1950)}` }; }, ["holdfast:recipients.environment", "is a classical recipient"]],
+    ["two nodes with one id", (input) => { input.nodes["bob"] = { ...input.nodes["alice"], id: "alice", tunnel: { network: "10.12.0.0/24" } }; }, ["holdfast:nodes.bob.id", "is the id of node alice too"]],
+    ["two nodes in one tunnel network", (input) => { input.nodes["bob"] = { ...input.nodes["alice"], tunnel: { network: "10.10.0.0/16" } }; }, ["holdfast:nodes.bob.tunnel.network", "overlaps holdfast:nodes.alice.tunnel.network", "tunnel.network of one of them"]],
     ["a recipient used twice", (input) => { input.recipients["recovery"] = recipient("e"); }, ["holdfast:recipients.recovery", "belongs to holdfast:recipients.environment"]],
     ["a peer outside its tunnel", (input) => { tunnel(input)["peers"] = { phone: { address: "10.11.0.2" } }; }, ["tunnel.peers.phone.address", "10.11.0.2", "inside 10.10.0.0/24"]],
     ["a peer with the node's address", (input) => { tunnel(input)["peers"] = { phone: { address: "10.10.0.1" } }; }, ["tunnel.peers.phone.address", "taken by the node itself"]],
@@ -88,8 +93,28 @@ describe("a stack's configuration", () => {
     expect(message).toContain("nothing was touched");
   });
 
+  it("takes a token's recipient beside classical ones", () => {
+    const input = valid();
+    input.recipients["environment"] = `age1yubikey1${"q".repeat(60)}`;
+    expect(specify("dev", input, read, []).recipients.environment).toMatch(/^age1yubikey1/);
+  });
+
+  it("takes marks, versions and the keys of others' tunnels from the records", () => {
+    const marks = { format: "holdfast-marks/1", tunnels: { alice: "own=" }, made: {} };
+    const stack = specify("dev", { ...valid(), records: "elsewhere" }, (path) => (path === "elsewhere/marks.json" ? JSON.stringify(marks) : read(path)), [
+      { environment: "testnet", marks: [{ kind: "tunnel-key", path: "environments/testnet/marks.json: tunnels.bob", value: "theirs=" }], faults: [] },
+    ]);
+    expect(stack).toMatchObject({ records: "elsewhere", marks: { tunnels: { alice: "own=" } }, foreignTunnels: { "theirs=": "environment testnet (its environments/testnet/marks.json: tunnels.bob)" } });
+  });
+
+  it("refuses the passphrase of another environment", () => {
+    const other = { environment: "testnet", marks: [{ kind: "passphrase" as const, path: "x", value: "2".repeat(64) }], faults: [] };
+    expect(() => specify("dev", valid(), read, [other], "2".repeat(64))).toThrow("found the passphrase of environment testnet; wants that of dev");
+    expect(specify("dev", valid(), read, [other], "1".repeat(64)).environment).toBe("dev");
+  });
+
   it("refuses another environment's recipient and names both places", () => {
-    const message = refusal(() => undefined, [{ environment: "testnet", marks: { "holdfast:recipients.wallet": recipient("w") } }]);
+    const message = refusal(() => undefined, [{ environment: "testnet", marks: [{ kind: "recipient", path: "holdfast:recipients.wallet", value: recipient("w") }], faults: [] }]);
     expect(message).toContain("holdfast:recipients.wallet");
     expect(message).toContain("environment testnet (its holdfast:recipients.wallet)");
   });

@@ -196,6 +196,7 @@ describe("commit", () => {
     expect(host.commands).toEqual([
       `nix-env --profile ${host.site.layout.systemProfile} --set ${second}`,
       switching("holdfast-activation.service", second, "boot"),
+      "systemctl is-active --quiet -- holdfast-gate.service",
       "systemctl start --no-block -- holdfast-gate.service",
       "systemctl stop -- holdfast-watchdog.service",
     ]);

@@ -1,7 +1,8 @@
 import { mkdir, rename, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Site } from "../../../../agent/site.js";
-import { standIn } from "../secrets/standIn.js";
+import { placeSecrets } from "../../../../agent/secrets/trial.js";
+import { standIn, unitBlock } from "../secrets/standIn.js";
 
 const system = (name: string): string => `/nix/store/${name.padEnd(32, "0")}-system-${name}`;
 export const [base, first, second] = [system("ba"), system("1"), system("2")] as const;
@@ -52,9 +53,14 @@ export async function fakeHost(systems: { current?: string; boot?: string } = {}
     if (program !== undefined) {
       const [toplevel, action] = [dirname(dirname(program)), argv.at(-1)!];
       const exitCode = host.exits.get(`${toplevel} ${action}`) ?? 0;
-      if (action === "test" && (exitCode === 0 || exitCode === 4)) await host.setCurrent(toplevel);
+      if (action === "test" && (exitCode === 0 || exitCode === 4)) {
+        await host.setCurrent(toplevel);
+        // As systems of ours do; a bare host's does not.
+        if (toplevel !== base) await placeSecrets("", made.site);
+      }
       return { exitCode };
     }
+    if (argv[1] === "show") return { stdout: argv.slice(4).map((unit) => unitBlock(unit, "loaded", "active")).join("\n") };
     if (argv[1] === "list-units") return { stdout: host.failed.map((unit) => `${unit} loaded failed failed Something\n`).join("") };
     if (argv[0] === "journalctl") return { stdout: "first words\nlast words\n" };
     return {};

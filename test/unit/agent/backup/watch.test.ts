@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { lndFiles } from "../../../../agent/gate/host.js";
+import { lndFiles, type GateHost } from "../../../../agent/gate/host.js";
 import { LndSilence, type Lnd } from "../../../../agent/gate/lnd.js";
 import { stagedManifest } from "../../../../agent/backup/staging.js";
 import { StoreFailure, type Store } from "../../../../agent/backup/store.js";
-import { backoff, backupReportSchema, watchWith } from "../../../../agent/backup/watch.js";
+import { backoff, watchWith } from "../../../../agent/backup/watch.js";
+import type { Manifest } from "../../../../formats/manifest.js";
+import { backupReportSchema } from "../../../../formats/backupReport.js";
 import { fakeHost, fakeLnd, foreign, lightning, settings } from "../gate/fakeHost.js";
 
 const digest = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -53,6 +55,17 @@ describe("watchBackup", () => {
     expect(sent.map((one) => [one.sequence, one.channelBackup])).toEqual([[0, "one"]]);
     expect(await report()).toMatchObject({ sequence: 0, channelBackupDigest: digest("one") });
     expect((await report()).pendingSince).toBeUndefined();
+  });
+
+  it("tells the highest version of secrets that the host has had, at once when it rises, and never a lower one", async () => {
+    const highest = (host: GateHost, version: number) => writeFile(host.paths.secretsVersions, JSON.stringify({ format: "holdfast-secrets-versions/1", highest: version }));
+    const { run } = await watched(8, () => {});
+    const { sent } = await run(async (round, its) => {
+      if (round === 0) await its.write("one");
+      if (round === 2) await highest(its.host, 9);
+      if (round === 5) await highest(its.host, 8);
+    });
+    expect(sent.map(({ sequence, manifest }) => [sequence, (JSON.parse(manifest) as Manifest).secretsVersion])).toEqual([[0, undefined], [1, 9]]);
   });
 
   it("sends a changed channel.backup in the next round, under the next sequence", async () => {

@@ -8,8 +8,11 @@ import { runGate } from "../../../../agent/gate/gate.js";
 import type { GateHost } from "../../../../agent/gate/host.js";
 import { readJournal, writeJournal } from "../../../../agent/gate/journal.js";
 import { gateReport } from "../../../../agent/gate/report.js";
+import { publicIdentityOf } from "../../../../formats/publicIdentity.js";
 import { fakeHost, foreign, ours, settings } from "./fakeHost.js";
 
+const torFile = Buffer.concat([Buffer.from("== ed25519v1-secret: type0 ==\0\0\0"), Buffer.alloc(64, 7)]);
+const onion = { kind: "onion-key", name: "main", publicIdentity: publicIdentityOf("onion-key", torFile), secret: torFile.toString("base64") } as const;
 const mnemonic = Array.from({ length: 24 }, () => "abandon");
 
 async function sealed(host: GateHost, change: object = {}, identity?: string): Promise<string> {
@@ -34,6 +37,8 @@ describe("admit", () => {
     ["another network", { place: { ...settings.place, network: "mainnet" } }, /network mainnet/],
     ["another generation", { place: { ...settings.place, generation: 1 } }, /generation 1, and this host is generation 2/],
     ["another node id", { nodePublicKey: foreign }, /holds the seed of node 03bbb/],
+    ["an identity that is not what it says", { files: [{ ...onion, publicIdentity: "other.onion" }] }, /calls its onion-key main other\.onion, and it is \w{56}\.onion/],
+    ["an identity that is none", { files: [{ ...onion, secret: Buffer.from("abandon").toString("base64") }] }, /onion-key main is none\. .*wants 96 bytes/],
     ["a seed that is too short", { mnemonic: mnemonic.slice(1) }, /at mnemonic/],
   ])("refuses %s, keeps nothing and quotes no word", async (_name, change, reason) => {
     const { host } = await fakeHost();
@@ -41,6 +46,15 @@ describe("admit", () => {
     expect(refusal).toBeInstanceOf(AdmissionRefusal);
     expect((refusal as Error).message).toMatch(reason);
     expect((refusal as Error).message).not.toContain("abandon");
+    await expect(access(host.paths.admission)).rejects.toThrow();
+  });
+
+  it("refuses a bundle that lacks what the settings name, or holds another one under its name, and keeps nothing", async () => {
+    const { host } = await fakeHost();
+    await writeFile(host.paths.settings, JSON.stringify({ ...settings, identities: [{ kind: "onion-key", name: "main", publicIdentity: onion.publicIdentity }, { kind: "nsec", name: "signer", publicIdentity: "ab" }] }));
+    await expect(admit(JSON.stringify({ sealed: await sealed(host, { files: [onion] }) }), host, async () => expect.unreachable())).rejects.toThrow("lacks what the settings name: nsec signer. Nothing was kept.");
+    await writeFile(host.paths.settings, JSON.stringify({ ...settings, identities: [{ kind: "onion-key", name: "main", publicIdentity: "other.onion" }] }));
+    await expect(admit(JSON.stringify({ sealed: await sealed(host, { files: [onion] }) }), host, async () => expect.unreachable())).rejects.toThrow(/with the public identity \w{56}\.onion, and the settings name other\.onion/);
     await expect(access(host.paths.admission)).rejects.toThrow();
   });
 

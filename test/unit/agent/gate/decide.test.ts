@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decide, type Decision, type Facts } from "../../../../agent/gate/decide.js";
+import type { IdentityFact } from "../../../../agent/gate/identityFiles.js";
 import { phases, type Journal } from "../../../../agent/gate/journal.js";
 import type { Manifest } from "../../../../formats/manifest.js";
 import type { Place } from "../../../../formats/place.js";
@@ -18,8 +19,12 @@ const journal = (change: Partial<Journal> = {}): Journal => ({
 const emptyDisk: Facts["disk"] = { wallet: "absent", journal: undefined, sequence: undefined };
 const openedDisk: Facts["disk"] = { wallet: "there", journal: journal(), sequence: 7 };
 const facts = (change: Partial<Facts> = {}): Facts => ({
-  place, nodePublicKey: ours, disk: emptyDisk, store: { state: "empty" }, admission: { state: "there", nodePublicKey: ours }, running: undefined, ...change,
+  place, nodePublicKey: ours, disk: emptyDisk, store: { state: "empty" }, admission: { state: "there", nodePublicKey: ours }, files: [], secrets: { installed: undefined, accepted: undefined }, running: undefined, ...change,
 });
+const file = (state: IdentityFact["state"]): Facts["files"] => [{
+  identity: { kind: "onion-key", name: "main", publicIdentity: "ours.onion" }, place: { path: "/var/lib/tor/onion/main/hs_ed25519_secret_key", owner: "tor", mode: 0o400, service: "tor" }, state,
+}];
+const sealed = Date.parse("2026-01-02T00:00:00Z");
 const unreachable = { state: "unreachable", why: "connection refused" } as const;
 const held = (change: Partial<Manifest> = {}, id = ours) => ({ state: "manifest", manifest: manifest(change, id) }) as const;
 
@@ -36,6 +41,20 @@ const table: readonly (readonly [string, Partial<Facts>, Partial<Decision> | Reg
   ["goes on with a restore", { disk: { ...openedDisk, journal: journal({ phase: "importing" }) }, store: held(), admission: { state: "absent" } }, { kind: "restore", resume: "importing" }],
   ["goes on with a first wallet", { disk: { ...openedDisk, sequence: undefined, journal: journal({ phase: "sending", decision: "fresh" }) } }, { kind: "fresh", resume: "sending" }],
   ["goes on with a first wallet whose manifest had arrived", { disk: { ...openedDisk, journal: journal({ phase: "sending", decision: "fresh" }) }, store: held() }, { kind: "fresh", resume: "sending" }],
+
+  ["adopts a disk whose identities are in their places", { disk: openedDisk, store: held(), files: file({ is: "there" }) }, { kind: "adopt" }],
+  ["waits for the one-use bundle of an identity that is missing", { disk: openedDisk, store: held(), admission: { state: "absent" }, files: file({ is: "absent" }) }, { kind: "waiting-for-identity", then: "adopt" }],
+  ["adopts a disk when the one-use bundle with a missing identity is there", { disk: openedDisk, store: held(), files: file({ is: "absent" }) }, { kind: "adopt" }],
+  ["refuses what it cannot open of a missing identity, and lets lnd run on", { disk: openedDisk, store: held(), running: ours, admission: { state: "refused", why: "It is not sealed for this host." }, files: file({ is: "absent" }) }, { kind: "stop", running: "goes on" }],
+  ["goes on with a restore while its identities are in their places and no bundle is there", { disk: { ...openedDisk, journal: journal({ phase: "importing" }) }, store: held(), admission: { state: "absent" }, files: file({ is: "there" }) }, { kind: "restore" }],
+  ["refuses another identity in its place", { files: file({ is: "foreign", holds: "theirs.onion" }) }, /hs_ed25519_secret_key holds theirs\.onion, and the settings name ours\.onion as onion-key main/],
+  ["refuses an identity whose user this system does not have", { files: file({ is: "ownerless" }) }, /belongs to user tor, which this system does not have/],
+  ["stops no lnd that runs for another identity's sake", { disk: openedDisk, store: held(), running: ours, files: file({ is: "ownerless" }) }, { kind: "stop", running: "goes on", remedy: expect.stringContaining("Enable the service tor") as string }],
+  ["adopts with secrets as new as the node has had", { disk: openedDisk, store: held({ secretsVersion: sealed }), secrets: { installed: sealed, accepted: undefined } }, { kind: "adopt" }],
+  ["adopts with older secrets that the operator has accepted", { disk: openedDisk, store: held({ secretsVersion: sealed }), secrets: { installed: sealed - 1, accepted: sealed - 1 } }, { kind: "adopt" }],
+  ["refuses older secrets, and remembers which", { disk: openedDisk, store: held({ secretsVersion: sealed }), secrets: { installed: sealed - 1, accepted: undefined } }, { kind: "stop", refused: sealed - 1, reason: expect.stringContaining("2026-01-02T00:00:00.000Z (manifest 7 in the store)") as string }],
+  ["refuses older secrets on a new host", { store: held({ secretsVersion: sealed }), secrets: { installed: sealed - 1, accepted: undefined } }, /were sealed 2026-01-01T23:59:59\.999Z, and the node has had newer ones/],
+  ["refuses older secrets when others were accepted", { store: held({ secretsVersion: sealed }), secrets: { installed: sealed - 1, accepted: sealed - 2 } }, /has had newer ones/],
 
   ["does not take an unreachable store for an empty one", { store: unreachable }, /does not answer \(connection refused\)/],
   ["does not take a locked store for an empty one", { store: { state: "wrong-password", why: "exit 12" } }, /does not open with this node's backup password/],
@@ -75,7 +94,7 @@ describe("decide", () => {
   const strangePlace = fc.record({ environment: fc.constantFrom("dev", "prod"), network: fc.constantFrom("regtest" as const, "mainnet" as const), node: fc.constantFrom("alice", "bob"), generation: fc.integer({ min: 1, max: 4 }) });
   const anyPlace = fc.oneof({ weight: 5, arbitrary: fc.constant(place) }, { weight: 2, arbitrary: fc.integer({ min: 1, max: 4 }).map((generation) => ({ ...place, generation })) }, { weight: 1, arbitrary: strangePlace });
   const anyJournal = fc.record({ place: anyPlace, nodePublicKey: id, decision: fc.constantFrom("fresh" as const, "restore" as const), phase: fc.constantFrom(...phases) }).map((some) => journal(some));
-  const anyManifest = fc.tuple(anyPlace, id, fc.integer({ min: 0, max: 4 })).map(([where, of, sequence]) => manifest({ ...where, sequence }, of));
+  const anyManifest = fc.tuple(anyPlace, id, fc.integer({ min: 0, max: 4 })).map(([where, of, sequence]) => manifest({ ...where, sequence, ...(sequence > 2 && { secretsVersion: sealed }) }, of));
   const anyFacts: fc.Arbitrary<Facts> = fc.record({
     place: anyPlace, nodePublicKey: id, running: fc.option(id, { nil: undefined }),
     disk: fc.record({ wallet: fc.constantFrom("there" as const, "absent" as const), journal: fc.option(anyJournal, { nil: undefined }), sequence: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined }) }),
@@ -83,6 +102,8 @@ describe("decide", () => {
       fc.constantFrom<Facts["store"]>({ state: "empty" }, unreachable, { state: "wrong-password", why: "w" }, { state: "unreadable", why: "w" }),
       anyManifest.map((one) => ({ state: "manifest" as const, manifest: one })),
     ),
+    files: fc.constantFrom<IdentityFact["state"]>({ is: "there" }, { is: "absent" }, { is: "ownerless" }, { is: "foreign", holds: "x" }).map(file),
+    secrets: fc.record({ installed: fc.constantFrom(undefined, sealed - 1, sealed), accepted: fc.constantFrom(undefined, sealed - 1) }),
     admission: fc.oneof(fc.constantFrom<Facts["admission"]>({ state: "absent" }, { state: "refused", why: "w" }), id.map((nodePublicKey) => ({ state: "there" as const, nodePublicKey }))),
   });
   const opens = (decision: Decision): boolean => decision.kind === "fresh" || decision.kind === "restore" || decision.kind === "adopt";
@@ -96,6 +117,16 @@ describe("decide", () => {
       if (some.store.state === "manifest") expect(some.store.manifest.lightning.nodePublicKey).toBe(some.nodePublicKey);
       if (resumed) expect(some.disk.journal?.nodePublicKey).toBe(some.nodePublicKey);
       else expect(some.admission).toEqual({ state: "there", nodePublicKey: some.nodePublicKey });
+    }), { numRuns: 5_000 });
+  });
+
+  it("never opens while an identity is not in its place and not at hand, nor with secrets older than the node has had", () => {
+    fc.assert(fc.property(anyFacts, (some) => {
+      const decision = decide(some);
+      if (!opens(decision)) return;
+      expect(["there", ...(some.admission.state === "there" ? ["absent"] : [])]).toContain(some.files[0]!.state.is);
+      if (some.store.state === "manifest" && some.store.manifest.secretsVersion !== undefined && some.secrets.installed !== undefined && some.secrets.accepted === undefined)
+        expect(some.secrets.installed).toBeGreaterThanOrEqual(some.store.manifest.secretsVersion);
     }), { numRuns: 5_000 });
   });
 

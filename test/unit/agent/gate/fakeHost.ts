@@ -39,6 +39,8 @@ export async function fakeHost(): Promise<{ readonly host: GateHost; readonly fo
   const host: GateHost = {
     ...systemHost,
     paths,
+    // This process's own: no test gives files away.
+    owners: async () => ({ users: new Map(["tor", "clightning"].map((name) => [name, process.getuid!()])), groups: new Map(["tor", "clightning"].map((name) => [name, process.getgid!()])) }),
     now: () => new Date(now),
     pause: async (milliseconds) => void (now += milliseconds),
     startUnit: async (unit) => {

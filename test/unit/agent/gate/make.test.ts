@@ -68,7 +68,7 @@ async function scene(change: Partial<Lnd> = {}, held: Manifest | "nothing" = man
   });
   const work: GateWork = { host, settings, lnd, say: async ({ state, phase }) => void said.push(`${state}: ${phase}`) };
   const store = fakeStore(host, held === "nothing" ? undefined : held);
-  const facts = async (): Promise<Facts> => ({ place: settings.place, nodePublicKey: ours, disk: { wallet: "absent", journal: await readJournal(host), sequence: undefined }, store: { state: "empty" }, admission: { state: "absent" }, running: undefined });
+  const facts = async (): Promise<Facts> => ({ place: settings.place, nodePublicKey: ours, disk: { wallet: "absent", journal: await readJournal(host), sequence: undefined }, store: { state: "empty" }, admission: { state: "absent" }, files: [], secrets: { installed: undefined, accepted: undefined }, running: undefined });
   return { host, work, store, facts, windows, said, imported: () => imported, asked };
 }
 const restore = { kind: "restore", manifest } as const;

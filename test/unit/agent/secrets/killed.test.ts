@@ -1,9 +1,8 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { receive } from "../../../../agent/secrets/receive.js";
 import type { Site } from "../../../../agent/site.js";
-import { bundleOf, deliverable, dyingAt, file, installedFiles, secretPaths, standIn, systemd, texts, type StandIn } from "./standIn.js";
+import { bring, bringBundle, bundleOf, deliverable, dyingAt, file, installedFiles, secretPaths, standIn, systemd, texts, type StandIn } from "./standIn.js";
 
 const old = [file("kept", "kept"), file("changed", "before", { consumers: ["changed.service"] }), file("gone", "gone", { consumers: ["gone.service"] })];
 const fresh = [file("kept", "kept"), file("changed", "after", { consumers: ["changed.service"] }), file("added", "added", { consumers: ["added.service"] })];
@@ -17,24 +16,25 @@ async function killEverywhere(prepare: (host: StandIn) => Promise<void>, readabl
     const asked = await deliverable(site, bundleOf(6, fresh));
     commands.length = 0;
     const { dying, isDead } = dyingAt(site, effect);
-    await receive(asked, dying).catch(() => undefined);
+    await bring(dying, asked).catch(() => undefined);
     if (!isDead()) return effect;
     await readable(site);
-    await receive(asked, site);
+    await bring(site, asked);
     expect(texts(await installedFiles(site)), `killed at effect ${effect}`).toEqual(wanted);
     expect((await secretPaths(site)).filter((path) => path.startsWith(".d/"))).toHaveLength(1);
     expect((await secretPaths(site)).filter((path) => path.endsWith(".new"))).toEqual([]);
     expect((await readdir(site.layout.state)).filter((name) => /new$|fresh$/.test(name))).toEqual([]);
     expect(await readdir(dirname(site.layout.pendingRestarts))).toEqual([]);
     expect(commands.some((command) => command.includes("try-restart") && command.includes("changed.service")), `killed at effect ${effect}: ${commands.join("; ")}`).toBe(true);
-    expect(await receive(asked, site)).toMatchObject({ changed: [], restarted: [] });
+    expect((await readdir(site.layout.state)).filter((name) => name.startsWith("bundle."))).toEqual(["bundle.age"]);
+    expect(await bring(site, asked)).toMatchObject({ changed: [], restarted: [] });
   }
 }
 
-describe("a delivery that is killed", () => {
+describe("the bringing of secrets, killed anywhere,", { timeout: 120_000 }, () => {
   it("leaves the old secrets or the new ones, and is finished by the next", async () => {
     const effects = await killEverywhere(
-      async ({ site }) => void (await receive(await deliverable(site, bundleOf(5, old)), site)),
+      async ({ site }) => void (await bringBundle(site, bundleOf(5, old))),
       async (site) => expect([{ kept: "kept", changed: "before", gone: "gone" }, wanted]).toContainEqual(texts(await installedFiles(site))),
     );
     expect(effects).toBeGreaterThan(30);

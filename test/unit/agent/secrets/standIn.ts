@@ -7,7 +7,10 @@ import type { Bundle, SecretFile } from "../../../../formats/bundle.js";
 import type { Place } from "../../../../formats/place.js";
 import { ProgramFailure } from "../../../../agent/run.js";
 import { contact } from "../../../../agent/secrets/contact.js";
+import { receive } from "../../../../agent/secrets/receive.js";
+import { bringSecrets, commitSecrets, prepareTrial } from "../../../../agent/secrets/trial.js";
 import { siteBelow, type Site } from "../../../../agent/site.js";
+import type { Delivery } from "../../../../formats/step.js";
 
 export const place: Place = { environment: "dev", network: "regtest", node: "alice", generation: 1 };
 
@@ -45,15 +48,16 @@ export async function standIn(answer: Answer): Promise<StandIn> {
 /** What units come after, on that host. */
 const AFTER: Readonly<Record<string, string>> = { "lnd.service": "bitcoind.service", "rtl.service": "lnd.service" };
 
-/** systemd of a host whose system runs, or that has none yet. */
-export function systemd(target: "active" | "failed" | "not-found"): Answer {
+/** What `systemctl show` says of a unit that entered its state when the machine started. */
+export const unitBlock = (unit: string, load: string, active: string, since = 0): string =>
+  `Id=${unit}\nAfter=basic.target ${AFTER[unit] ?? ""}\nLoadState=${load}\nActiveState=${active}\nInactiveExitTimestampMonotonic=${since}\n`;
+export const showing = (...units: readonly string[]): string => `systemctl show --property=Id,LoadState,ActiveState,InactiveExitTimestampMonotonic,After -- ${units.join(" ")}`;
+
+/** systemd of a host whose units are all in one state. */
+export function systemd(target: "active" | "activating" | "inactive"): Answer {
   return (argv) => {
-    if (argv[2] === "--property=Id,LoadState,After") {
-      return { stdout: argv.slice(4).map((unit) => `Id=${unit}\nAfter=basic.target ${AFTER[unit] ?? ""}\nLoadState=${unit.startsWith("absent") ? "not-found" : "loaded"}\n`).join("\n") };
-    }
-    if (argv[1] === "show") return { stdout: target === "not-found" ? "LoadState=not-found\nActiveState=inactive\n" : `LoadState=loaded\nActiveState=${target}\n` };
-    if (argv[1] === "try-restart" || argv[1] === "start") return {};
-    return undefined;
+    if (argv[1] === "show") return { stdout: argv.slice(4).map((unit) => unitBlock(unit, unit.startsWith("absent") ? "not-found" : "loaded", target)).join("\n") };
+    return argv[1] === "try-restart" ? {} : undefined;
   };
 }
 
@@ -76,9 +80,18 @@ export async function contacted(site: Site): Promise<string> {
   return (await contact(JSON.stringify({ place }), site)).recipient;
 }
 
-export async function deliverable(site: Site, bundle: Bundle, allowOlder = false): Promise<string> {
-  return JSON.stringify({ sealed: await seal(bundle, await contacted(site)), allowOlder });
+export async function deliverable(site: Site, bundle: Bundle): Promise<string> {
+  return JSON.stringify({ sealed: await seal(bundle, await contacted(site)) });
 }
+
+/** What an activation does about secrets, from their delivery on, when nothing goes wrong. */
+export async function bring(site: Site, asked: string): Promise<Delivery & { readonly restarted: string[] }> {
+  const delivery = await receive(asked, site);
+  await prepareTrial(site, { toplevel: "/nix/store/same", previous: "/nix/store/same", secretsVersion: delivery.version });
+  await commitSecrets(site);
+  return { ...delivery, restarted: await bringSecrets(site, 60_000) };
+}
+export const bringBundle = async (site: Site, bundle: Bundle): Promise<Delivery & { readonly restarted: string[] }> => bring(site, await deliverable(site, bundle));
 
 /** The secrets as their readers find them: content, mode and inode by name. */
 export async function installedFiles(site: Site): Promise<Record<string, { text: string; mode: number; inode: number; mtime: number }>> {

@@ -10,10 +10,10 @@ const files = [{ name: "x", owner: "root", group: "root", mode: "0400", consumer
 describe("a sealed bundle", () => {
   it("names its place, is sealed for the host's recipient, and only its ciphertext is delivered", async () => {
     const { resources } = await record();
-    const bundle = new SealedBundle("b", { place, files: pulumi.secret(files), recipient: "age1host", connection, host: { generation: 3 } });
-    expect(await valueOf(bundle.delivery)).toEqual({ version: 7, changed: [], restarted: [] });
+    const bundle = new SealedBundle("b", { place, files: pulumi.secret(files), recipient: "age1host", connection, host: { generation: 3 }, records: "environments/prod" });
+    expect(await valueOf(bundle.delivery)).toEqual({ version: 7, changed: [] });
     expect(inputOf(resources, "seal")).toEqual({ recipient: "age1host", bundle: { format: "holdfast-bundle/1", place, files } });
-    expect(inputOf(resources, "deliver")).toEqual({ connection, sealed: age("bundle") });
+    expect(inputOf(resources, "deliver")).toEqual({ connection, sealed: age("bundle"), place, records: "environments/prod" });
     expect(steps(resources).map(({ inputs }) => inputs["triggers"])).toEqual([[3], [3]]);
     expect(await isSecret(bundle.delivery)).toBe(false);
   });

@@ -1,13 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { randomBytes, X509Certificate, createPrivateKey } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { selfSigned } from "../../../../components/secrets/certificate.js";
 import { derive, p256PrivateKey, password, publicKeyOf, wireguardKeys } from "../../../../components/secrets/derive.js";
-import { presharedKey, registry, secretId } from "../../../../components/secrets/registry.js";
+import { secretId } from "../../../../components/secrets/registry.js";
 import { rpcauth } from "../../../../components/secrets/rpcauth.js";
 import { identityIn, newIdentity, openText, sealText } from "../../../../custody/seal.js";
 
@@ -61,29 +60,6 @@ describe("rpcauth", () => {
   });
 });
 
-describe("the registry", () => {
-  const all = [...registry, presharedKey("phone")];
-  const value = (id: string): string => {
-    const secret = all.find((one) => one.id === id)!;
-    return secret.value(root, secretId("alice", secret));
-  };
-
-  it("gives no two secrets one id or one file", () => {
-    expect(new Set(all.map((one) => one.id)).size).toBe(all.length);
-    expect(new Set(all.map((one) => one.file)).size).toBe(all.length);
-  });
-
-  it("derives the RPC's HMAC from the password that is delivered beside it", () => {
-    const [salt] = value("bitcoin-rpc-hmac").split("$");
-    expect(salt).toMatch(/^[0-9a-f]{32}$/);
-    expect(value("bitcoin-rpc-hmac")).toBe(rpcauth(value("bitcoin-rpc-password"), salt!));
-  });
-
-  it("keeps every file from the world", () => {
-    for (const secret of all) expect(secret.mode).toMatch(/^04[04]0$/);
-  });
-});
-
 describe("sealing", () => {
   it("is opened by the age program, and opens what the age program sealed", async () => {
     const { identity, recipient } = await newIdentity();
@@ -108,22 +84,5 @@ describe("sealing", () => {
     const text = execFileSync("age-keygen", { stdio: ["ignore", "pipe", "ignore"] }).toString();
     expect(identityIn(text, "key")).toMatch(/^AGE-SECRET-KEY-1/);
     expect(() => identityIn("# empty\n", "key.txt")).toThrow("key.txt holds no age identity");
-  });
-});
-
-describe("the certificate", () => {
-  it("is valid ten years for the names and addresses at which the node answers, and for nothing else", async () => {
-    const privateKey = p256PrivateKey(root, "alice/lnd-tls-key/1");
-    const pem = await selfSigned({ privateKey, commonName: "localhost", organization: "lnd", dnsNames: ["localhost"], addresses: ["127.0.0.1", "10.10.0.1"], days: 3650 }, new Date("2026-11-21T12:00:00Z"));
-    const certificate = new X509Certificate(pem);
-    expect(certificate.checkIP("10.10.0.1")).toBe("10.10.0.1");
-    expect(certificate.checkHost("localhost")).toBe("localhost");
-    expect(certificate.checkIP("10.10.0.2")).toBeUndefined();
-    expect(certificate.checkPrivateKey(createPrivateKey(privateKey))).toBe(true);
-    expect(certificate.verify(certificate.publicKey)).toBe(true);
-    expect(new Date(certificate.validTo).getUTCFullYear()).toBe(2036);
-    const folder = ownFolder();
-    writeFileSync(join(folder, "c.pem"), pem);
-    expect(execFileSync("openssl", ["verify", "-attime", String(Date.parse("2030-01-01T00:00:00Z") / 1000), "-CAfile", join(folder, "c.pem"), join(folder, "c.pem")]).toString()).toContain("OK");
   });
 });

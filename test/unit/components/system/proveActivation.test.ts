@@ -29,13 +29,13 @@ vi.mock("../../../../components/system/knock.js", () => ({ knock: (_: string, po
 
 const system = (name: string): string => `/nix/store/${name.repeat(32)}-system`;
 const [toplevel, previous] = [system("1"), system("0")];
-const [pending, committed] = [{ state: "pending", toplevel, previous }, { state: "committed", toplevel, previous }];
-const takenBack = (reason: string): object => ({ state: "rolled-back", toplevel, previous, reason });
-const sound = { system: toplevel, failedUnits: [], firewallLoaded: true, tunnel: { publicKey: "key=", port: 51820, peers: 2, lastHandshake: null }, secretsVersion: 1 };
+const [pending, committed] = [{ state: "pending", toplevel, previous, secretsVersion: 5 }, { state: "committed", toplevel, previous, secretsVersion: 5 }];
+const takenBack = (reason: string): object => ({ state: "rolled-back", toplevel, previous, secretsVersion: 5, reason });
+const sound = { system: toplevel, failedUnits: [], firewallLoaded: true, tunnel: { publicKey: "key=", port: 51820, peers: 2, lastHandshake: null }, secretsVersion: 5 };
 const lost = new RemoteFailure("agent", 255, "Connection reset");
 const busy = new RemoteFailure("agent", 1, "holdfast-agent activate: the activation of x is in progress since 2026-11-21T00:00:00.000Z (process 7). Wait for its end, then try again.");
 const request = {
-  connection: { user: "root", address: "10.231.9.10", port: 22, hostKey: "ssh-ed25519 AAAA" }, toplevel, tunnelKey: "key=", proofSeconds: 30,
+  connection: { user: "root", address: "10.231.9.10", port: 22, hostKey: "ssh-ed25519 AAAA" }, toplevel, secretsVersion: 5, tunnelKey: "key=", proofSeconds: 30,
   policy: [{ name: "ssh", protocol: "tcp", port: 22, from: "internet" }, { name: "lnd-rest", protocol: "tcp", port: 8080, from: "tunnel" }],
 } as const;
 
@@ -58,7 +58,14 @@ describe("an activation", () => {
   it("is committed once a fresh connection has found all as it must be", async () => {
     expect(await outcome()).toEqual(committed);
     expect(asked.map(({ verb, channel }) => [verb, channel])).toEqual([["activate", "update"], ["probe", "fresh"], ["commit", "fresh"]]);
-    expect(asked[0]!.input).toEqual({ toplevel, deadline: 30, id: expect.any(String) });
+    expect(asked[0]!.input).toEqual({ toplevel, secretsVersion: 5, deadline: 30, id: expect.any(String) });
+  });
+
+  it("of new secrets tells which units were restarted with them", async () => {
+    answers["activate"] = [{ ...pending, restarted: ["lnd.service"] }];
+    expect(await outcome()).toEqual({ ...committed, restarted: ["lnd.service"] });
+    expect(process.stderr.write).toHaveBeenCalledWith(expect.stringContaining("restarted lnd.service"));
+    expect(asked.at(-1)!.input).toEqual({ toplevel, secretsVersion: 5 });
   });
 
   it("of what runs and boots already proves nothing anew", async () => {
@@ -69,6 +76,7 @@ describe("an activation", () => {
 
   it.each<[string, () => void, string]>([
     ["another system runs", () => { answers["probe"] = [{ ...sound, system: previous }]; }, `the host runs ${previous}`],
+    ["it has other secrets", () => { answers["probe"] = [{ ...sound, secretsVersion: 4 }]; }, "the host has the secrets of 1970-01-01T00:00:00.004Z"],
     ["units failed", () => { answers["probe"] = [{ ...sound, failedUnits: ["a.service", "b.service"] }]; }, "failed units: a.service, b.service"],
     ["the firewall is not loaded", () => { answers["probe"] = [{ ...sound, firewallLoaded: false }]; }, "the firewall's rules are not loaded"],
     ["there is no tunnel", () => { answers["probe"] = [{ ...sound, tunnel: null }]; }, "the tunnel's interface is missing"],
@@ -109,6 +117,7 @@ describe("a connection lost", () => {
   it.each([
     ["was committed", committed, committed],
     ["was taken back", takenBack("nobody committed it"), expect.stringMatching(/taken back: .*Connection reset; so nobody committed it/)],
+    ["lost its trial of new secrets in a restart", { state: "committed", toplevel, previous: toplevel, secretsVersion: 4 }, expect.stringMatching(/taken back: .*Connection reset; so the host restarted before the commit\. The host runs \/nix\/store\/1+-system/)],
     ["lost its trial in a restart", { state: "committed", toplevel: previous, previous }, expect.stringMatching(/taken back: .*Connection reset; so the host restarted before the commit\. The host runs \/nix\/store\/0+-system/)],
   ])("at the commit is followed by the host's own word: it %s", async (_, report, end) => {
     answers["commit"] = [lost];

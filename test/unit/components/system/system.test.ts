@@ -51,13 +51,14 @@ describe("a node's system", () => {
     expect(steps(resources).map(program)).toEqual(["reach", "install", "contact"]);
   });
 
-  it("is activated after its secrets are there, with the policy and the tunnel's key as what must be proven", async () => {
+  it("is activated after its secrets are there, with their version, the policy and the tunnel's key as what must be proven", async () => {
     const { resources, watch } = await record();
     const host = new CommodityHost("h", { specification: specification.host }, watch);
     const after = new pulumi.ComponentResource("holdfast:test:After", "after");
-    const activation = new SystemActivation("a", { host, toplevel, settings, proofSeconds: 90, after }, watch);
+    const bundle = Object.assign(new pulumi.ComponentResource("holdfast:test:Bundle", "bundle"), { delivery: pulumi.output({ version: 7, changed: [] }) });
+    const activation = new SystemActivation("a", { host, toplevel, settings, proofSeconds: 90, bundle, after: [after] }, watch);
     expect(await valueOf(activation.result)).toEqual({ state: "committed", toplevel, previous: "none" });
-    expect(inputOf(resources, "activate")).toEqual({ connection: await valueOf(host.connection), toplevel, policy: settings.firewall.policy, tunnelKey: "node=", proofSeconds: 90 });
-    expect(steps(resources).find((one) => program(one) === "activate")!.options.dependsOn).toEqual([after]);
+    expect(inputOf(resources, "activate")).toEqual({ connection: await valueOf(host.connection), toplevel, secretsVersion: 7, policy: settings.firewall.policy, tunnelKey: "node=", proofSeconds: 90 });
+    expect(steps(resources).find((one) => program(one) === "activate")!.options.dependsOn).toEqual([bundle, after]);
   });
 });
