@@ -1,7 +1,8 @@
 import { activate, activationReport, commit, rollback, watchdog } from "./activation/activation.js";
 import { probe } from "./activation/probe.js";
-import { watchBackup } from "./backup/watch.js";
+import { readReport, watchBackup } from "./backup/watch.js";
 import { admit } from "./gate/admit.js";
+import { systemHost } from "./gate/host.js";
 import { runGate } from "./gate/gate.js";
 import { gateReport } from "./gate/report.js";
 import { contact } from "./secrets/contact.js";
@@ -21,6 +22,7 @@ const verbs: Readonly<Record<string, (input: string) => Promise<unknown>>> = {
   probe,
   admit,
   "gate-report": gateReport,
+  "backup-report": () => readReport(systemHost),
   "install-secrets": installSecrets,
   "place-secrets": placeSecrets,
   "activation-watchdog": watchdog,

@@ -7,6 +7,7 @@ import { passphraseInForce } from "../config/passphrase.js";
 import { marksOfStack, otherEnvironments } from "../config/project.js";
 import { ConfigurationRefused } from "../config/refusal.js";
 import { recorded } from "../custody/audit/log.js";
+import { readKit } from "../custody/escrow/kit.js";
 import { passphraseFingerprint } from "../custody/fingerprint.js";
 import { openWith, recipientOf, writeIdentity, type AskPassphrase } from "../custody/identityFile.js";
 import { makePassphrase, resealPassphrase, sealedPassphrase } from "../custody/passphrase.js";
@@ -14,10 +15,10 @@ import { readMarks, writeMarks } from "../custody/records.js";
 import { newIdentity } from "../custody/seal.js";
 import { auditLog, identityPath, memoryFile, recordsFolder, stackFile, type Places } from "./places.js";
 import { askPassphrase } from "./passphrase.js";
+import { roles, type Role } from "./stackFile.js";
 import { isAlive } from "./staleLock.js";
 
 const path = (places: Places, name: string): string => join(places.state, name);
-const ROLES = ["environment", "recovery", "wallet"] as const;
 const inClear: AskPassphrase = () => Promise.reject(new Error("A rehearsal's identities are in clear: nothing is asked for."));
 
 /**
@@ -25,15 +26,15 @@ const inClear: AskPassphrase = () => Promise.reject(new Error("A rehearsal's ide
  * They guard worthless coins alone, which is why all of them may lie in one folder.
  */
 export async function ensureRehearsalKeys(places: Places): Promise<void> {
+  const records = recordsFolder(places);
   const recipients = { environment: "", recovery: "", wallet: "" };
-  for (const role of ROLES) recipients[role] = await ensureIdentity(identityPath(places, role));
+  for (const role of roles) recipients[role] = keptElsewhere(places, records, role) ?? await ensureIdentity(identityPath(places, role));
   writeFileSync(path(places, "recipients.json"), JSON.stringify(recipients, undefined, 2), { mode: 0o644 });
 
   const sshKey = path(places, "ssh_ed25519");
   if (!existsSync(sshKey)) await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `holdfast-${places.environment}`, "-f", sshKey], { timeout: 10_000 });
   writeFileSync(path(places, "authorized-keys.json"), JSON.stringify([readFileSync(`${sshKey}.pub`, "utf8").trim()]), { mode: 0o644 });
 
-  const records = recordsFolder(places);
   if (!existsSync(sealedPassphrase(records))) {
     forgetEncryptionSalt(places);
     await makePassphrase(records, recipients, new Date());
@@ -43,7 +44,7 @@ export async function ensureRehearsalKeys(places: Places): Promise<void> {
     await resealPassphrase(records, passphrase, recipients);
     noteFingerprint(records, passphrase);
   }
-  noteAges(records, { ...Object.fromEntries(ROLES.map((role) => [role, identityPath(places, role)])), ssh: sshKey });
+  noteAges(records, { ...Object.fromEntries(roles.map((role) => [role, identityPath(places, role)] as const).filter(([, file]) => existsSync(file))), ssh: sshKey });
 
   const storePassword = path(places, "store-password");
   if (!existsSync(storePassword)) writeFileSync(storePassword, randomBytes(24).toString("base64url"), { mode: 0o600 });
@@ -68,7 +69,7 @@ export interface Opening {
  * @returns the file for PULUMI_CONFIG_PASSPHRASE_FILE, in memory and this user's alone; undefined when the environment has no sealed passphrase, or the shell's own is in force
  * @throws when what was opened is not this environment's
  */
-export async function unlockPassphrase(places: Places, until: Unlocked, opening: Opening = { ask: askPassphrase(undefined) }): Promise<string | undefined> {
+export async function unlockPassphrase(places: Places, until: Unlocked, opening?: Opening): Promise<string | undefined> {
   const records = recordsFolder(places);
   if (!existsSync(sealedPassphrase(records))) return undefined;
   const mark = readMarks(records).passphrase;
@@ -77,7 +78,8 @@ export async function unlockPassphrase(places: Places, until: Unlocked, opening:
     if (passphraseInForce(process.env) === mark) return undefined;
     if (existsSync(kept) && passphraseFingerprint(readFileSync(kept, "utf8")) === mark) return kept;
   }
-  const passphrase = await openPassphrase(places, opening);
+  const remedy = `Unlock the environment for this shell first: eval "$(holdfast env unlock ${places.environment} --passphrase-file PATH)"`;
+  const passphrase = await openPassphrase(places, opening ?? { ask: askPassphrase(undefined, remedy) });
   if (mark === undefined) noteFingerprint(records, passphrase);
   requireOwn(places, passphrase);
   const file = passphraseFile(places, until);
@@ -126,6 +128,14 @@ function forgetDead(folder: string): void {
 export const lockPassphrase = (places: Places): void => rmSync(passphraseFile(places, "shell"), { force: true });
 
 const passphraseFile = (places: Places, until: Unlocked): string => memoryFile(places, until === "shell" ? "passphrase" : `${process.pid}.passphrase`);
+
+/** The recipient of an identity that this machine has not, and others have: the recovery identity's trustees, or whoever restored the stack. */
+function keptElsewhere(places: Places, records: string, role: Role): string | undefined {
+  if (role === "environment" || existsSync(identityPath(places, role))) return undefined;
+  const file = path(places, "recipients.json");
+  const stated = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Partial<Record<Role, string>>)[role] : undefined;
+  return (role === "recovery" ? readKit(records)?.recipient : undefined) ?? stated;
+}
 
 async function ensureIdentity(file: string): Promise<string> {
   if (!existsSync(file)) await writeIdentity(file, await newIdentity(), { form: "clear" });

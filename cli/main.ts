@@ -11,16 +11,17 @@ import { agreed, typed } from "./ask.js";
 import { auditCommands } from "./audit.js";
 import { doctor } from "./doctor.js";
 import { envCommands } from "./env.js";
+import { escrowCommands } from "./escrow.js";
 import { lockPassphrase } from "./keys.js";
 import { machineCommands } from "./machines.js";
 import { forgetTunnels } from "./marks.js";
-import { connectionOf, secretOutputs, specification, statusOf } from "./nodes.js";
+import { connectionOf, secretOutputs, specification } from "./nodes.js";
 import { placesOf, type Places } from "./places.js";
 import { prepareTools, rehearsed, stackKeys, type Agreement } from "./prepare.js";
 import { rotateCommands } from "./rotate.js";
 import { openStack, pulumiEnvironment } from "./session.js";
 import { stateCommands } from "./state.js";
-import { summary } from "./summary.js";
+import { statusCommand } from "./status.js";
 import { destroyStack, preview, up } from "./update.js";
 import { paint } from "./updateView.js";
 import { walletCommands } from "./walletCommands.js";
@@ -48,13 +49,7 @@ inStack("up", "raise or update the environment's nodes; a machine made here come
 inStack("preview", "show what an update would do, and touch nothing").option("--json", "print the changes as JSON")
   .action((options: StackOption & FormOption) => preview(here(options), form(options)));
 
-inStack("status", "show how each node is, from here").option("--json", "print as JSON").action(async (options: StackOption & FormOption) => {
-  const stack = specification(here(options));
-  const nodes = await Promise.all(stack.nodes.map((node) => statusOf(stack, node)));
-  if (options.json) print(JSON.stringify({ environment: stack.environment, nodes }));
-  else stack.nodes.forEach((node, index) => print(summary(nodes[index]!, node.tunnel.peers.map((peer) => peer.name), new Date())));
-  if (nodes.some((node) => node.gate?.state !== "open")) process.exitCode = 1;
-});
+statusCommand(program, here);
 
 inStack("destroy", "destroy the environment's resources; a machine made here goes last").option("--yes", "do not ask, in a rehearsal").action(async (options: StackOption & YesOption) => {
   const places = here(options);
@@ -90,6 +85,7 @@ inStack("engine", "make Pulumi's engine and plugins ready, and say where they ar
 });
 
 envCommands(program, here);
+escrowCommands(program, here);
 machineCommands(program, here, agreement);
 acceptOlderCommands(program, here);
 stateCommands(program, here);

@@ -6,6 +6,7 @@ import { policyOf } from "../components/network/policy.js";
 import { filesOf, otherEnvironments } from "../config/project.js";
 import { specify } from "../config/specify.js";
 import type { NodeSpecification, StackSpecification } from "../config/specification.js";
+import { backupReportSchema, type BackupReport } from "../formats/backupReport.js";
 import { gateReportSchema, type GateReport } from "../formats/gate.js";
 import { activationSchema, probeSchema, type Activation, type Connection, type Probe } from "../formats/step.js";
 import { stackKeys } from "./prepare.js";
@@ -30,6 +31,9 @@ export interface NodeStatus {
   readonly gate?: GateReport;
   readonly system?: Activation;
   readonly probe?: Probe;
+  readonly backup?: BackupReport;
+  /** Why the agent does not tell of its backup: one from before it could. */
+  readonly backupUnknown?: string;
   /** What the last update left, when the host was not asked. */
   readonly known?: { readonly gate: string; readonly decision: string; readonly system: string };
   readonly ports: readonly SeenPort[];
@@ -57,9 +61,17 @@ export async function statusOf(stack: StackSpecification, node: NodeSpecificatio
     const gate = await askAgent(connection, "gate-report", {}, gateReportSchema, { deadline: 20_000 });
     const system = await askAgent(connection, "activation-report", {}, activationSchema, { deadline: 20_000 });
     const probe = await askAgent(connection, "probe", {}, probeSchema, { deadline: 20_000 });
-    return { ...base, ports, gate, system, probe };
+    return { ...base, ports, gate, system, probe, ...await backupOf(connection) };
   } catch (error) {
     return { ...base, ports, unreachable: (error as Error).message };
+  }
+}
+
+async function backupOf(connection: Connection): Promise<Pick<NodeStatus, "backup" | "backupUnknown">> {
+  try {
+    return { backup: await askAgent(connection, "backup-report", {}, backupReportSchema, { deadline: 20_000 }) };
+  } catch (error) {
+    return { backupUnknown: (error as Error).message };
   }
 }
 

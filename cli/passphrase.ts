@@ -7,15 +7,17 @@ const SHORTEST = 12;
 /**
  * How a command asks for a passphrase: from the file that `--passphrase-file` names, or on the terminal without an echo.
  *
+ * @param remedy what to do where there is neither
  * @throws when there is neither
  */
-export const askPassphrase = (file: string | undefined): AskPassphrase => async (question) => (file === undefined ? hidden(`${question}: `) : inFile(file));
+export const askPassphrase = (file: string | undefined, remedy = "Give it in a file of mode 0600: --passphrase-file PATH"): AskPassphrase =>
+  async (question) => (file === undefined ? hidden(question, remedy) : inFile(file));
 
 /** Asks for a passphrase that is to guard something new: twice on a terminal, and not too short. */
 export const askNewPassphrase = (file: string | undefined): AskPassphrase => async (question) => {
   const passphrase = await askPassphrase(file)(`New ${question}`);
   if (passphrase.length < SHORTEST) throw new Error(`The ${question} has ${passphrase.length} characters; wants ${SHORTEST} or more. Five random words are good.`);
-  if (file === undefined && await hidden("The same again: ") !== passphrase) throw new Error("The two differ. Nothing was made; try again.");
+  if (file === undefined && await hidden("The same again", "") !== passphrase) throw new Error("The two differ. Nothing was made; try again.");
   return passphrase;
 };
 
@@ -27,10 +29,10 @@ function inFile(file: string): string {
 }
 
 /** Reads a line from the terminal without showing it. What is asked goes to stderr: stdout may be read by a shell. */
-async function hidden(question: string): Promise<string> {
+async function hidden(question: string, remedy: string): Promise<string> {
   const { stdin, stderr } = process;
-  if (!stdin.isTTY) throw new Error(`A passphrase is wanted, and there is no terminal to ask on ("${question.replace(/: $/, "")}"). Give it in a file of mode 0600: --passphrase-file PATH`);
-  stderr.write(question);
+  if (!stdin.isTTY) throw new Error(`A passphrase is wanted, and there is no terminal to ask on ("${question}"). ${remedy}`);
+  stderr.write(`${question}: `);
   stdin.setRawMode(true);
   stdin.resume();
   try {

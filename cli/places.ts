@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { requireOwnFolder } from "../custody/ownFolder.js";
 import { recordsOf } from "../config/marks.js";
 import { stackFileKeys } from "../config/project.js";
 import type { AuditLog } from "../custody/audit/log.js";
@@ -49,6 +50,7 @@ export function memoryFile(places: Places, name: string): string {
   const memory = process.env["XDG_RUNTIME_DIR"] ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
   const folder = join(memory, `holdfast-${userInfo().uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  requireOwnFolder(folder);
   const project = createHash("sha256").update(places.project).digest("hex").slice(0, 12);
   return join(folder, `${project}-${places.environment}.${name}`);
 }

@@ -5,11 +5,12 @@ import { identityToRecipient } from "age-encryption";
 import { readLog, recorded } from "../custody/audit/log.js";
 import { openNewestDeposit } from "../custody/deposit/roots.js";
 import { folderStore } from "../custody/deposit/store.js";
-import { identityOf, recipientOf, writeIdentity, type AskPassphrase } from "../custody/identityFile.js";
+import { identityOf, recipientOf, writeIdentity } from "../custody/identityFile.js";
 import { makePassphrase } from "../custody/passphrase.js";
 import { kindOf } from "../custody/recipients.js";
 import { newIdentity } from "../custody/seal.js";
 import { agreed } from "./ask.js";
+import { forgetRequest, recoverFromFiles } from "./escrow/shares.js";
 import { askPassphrase } from "./passphrase.js";
 import { auditLog, identityPath, recordsFolder, type Places } from "./places.js";
 import { stackKeys } from "./prepare.js";
@@ -27,6 +28,8 @@ interface RestoreOptions {
   readonly stack: string;
   readonly deposit?: string;
   readonly recoveryIdentity?: string;
+  readonly share: readonly string[];
+  readonly identity: readonly string[];
   readonly passphraseFile?: string;
   readonly yes?: true;
 }
@@ -38,27 +41,33 @@ export function stateCommands(program: Command, here: (options: { readonly stack
   state.command("restore").description("make a stack again whose state and .holdfast folder are lost, from the repository and its sealed roots")
     .option("-s, --stack <name>", "the environment", "dev")
     .option("--deposit <folder>", "where the sealed roots are; what the stack file names unless given")
-    .option("--recovery-identity <file>", "the recovery identity, when it was never split")
+    .option("--share <file>", "a trustee's answer to `holdfast escrow request`; once for each", listed, [])
+    .option("--identity <file>", "an identity that opens shares, beside the one-time identity; may be given several times", listed, [])
+    .option("--recovery-identity <file>", "in place of shares: the recovery identity, when it was never split")
     .option("--passphrase-file <path>", "holds the passphrase of an identity file")
     .option("--yes", "do not ask")
     .action(async (options: RestoreOptions) => {
       const places = here(options);
       await restoreState(places, {
         deposit: resolve(options.deposit ?? depositFolder(places)),
-        identity: await recoveryIdentity(options),
+        identity: await recoveryIdentity(places, options),
         agree: async () => options.yes === true || agreed("Make the stack again from these?"),
       });
+      forgetRequest(places);
     });
 
   state.command("deposit").description("seal the roots and bring them off-site once more: when what was deposited is gone")
     .option("-s, --stack <name>", "the environment", "dev").action(async (options: { readonly stack: string }) => depositAgain(here(options)));
 }
 
-async function recoveryIdentity({ recoveryIdentity: file, passphraseFile }: RestoreOptions): Promise<string> {
-  const ask: AskPassphrase = askPassphrase(passphraseFile);
-  if (file === undefined) throw new Error("Nothing opens the sealed roots yet. Give the recovery identity: --recovery-identity FILE.");
-  return identityOf(file, ask);
+async function recoveryIdentity(places: Places, { recoveryIdentity: file, share, identity, passphraseFile }: RestoreOptions): Promise<string> {
+  const ask = askPassphrase(passphraseFile);
+  if (file !== undefined) return identityOf(resolve(file), ask);
+  if (share.length > 0) return (await recoverFromFiles(places, { shares: share, identities: identity.map((one) => resolve(one)), ask })).identity;
+  throw new Error(`Nothing opens the sealed roots yet. Ask the trustees (holdfast escrow request -s ${places.environment}) and give their answers: --share FILE --share FILE …. A recovery identity that was never split: --recovery-identity FILE.`);
 }
+
+const listed = (file: string, before: readonly string[]): string[] => [...before, file];
 
 export interface Restoring {
   /** The folder of the store. */

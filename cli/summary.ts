@@ -1,3 +1,4 @@
+import type { BackupReport } from "../formats/backupReport.js";
 import type { NodeStatus, SeenPort } from "./nodes.js";
 import { table } from "./table.js";
 import { paint } from "./updateView.js";
@@ -14,6 +15,8 @@ export function summary(node: NodeStatus, peers: readonly string[], now: Date): 
   if (node.gate?.remedy !== undefined) rows.push(["remedy", node.gate.remedy]);
   if (node.system !== undefined) rows.push(["system", `${node.system.state} ${node.system.toplevel}`]);
   if (node.probe !== undefined) rows.push(["tunnel", tunnelText(node.probe.tunnel, now)], ["failed units", node.probe.failedUnits.join(", ") || "none"]);
+  if (node.backup !== undefined) rows.push(["backup", backupText(node.backup, now)]);
+  if (node.backupUnknown !== undefined) rows.push(["backup", `unknown: ${node.backupUnknown.split("\n")[0]!}`]);
   rows.push(["from outside", node.ports.map(portText).join(", ")]);
   if (peers.length > 0) rows.push(["peers", peers.map((peer) => `holdfast wg show ${peer}`).join("; ")]);
   return `${paint("bold", node.name)}\n${table(rows.map(([key, value]) => [`  ${key}`, value!]))}`;
@@ -23,6 +26,20 @@ function tunnelText(tunnel: NonNullable<NodeStatus["probe"]>["tunnel"], now: Dat
   if (tunnel === null) return paint("red", "down");
   const seen = tunnel.lastHandshake === null ? "nobody has connected yet" : `last handshake ${Math.round(now.getTime() / 1000 - tunnel.lastHandshake)} s ago`;
   return `up on UDP ${tunnel.port}, ${tunnel.peers} peers, ${seen}`;
+}
+
+/** How old the last backup is, and whether something waits to be sent. */
+function backupText({ lastBackup, sequence, pendingSince, trouble }: BackupReport, now: Date): string {
+  const last = lastBackup === undefined ? "none yet" : `${agoText(lastBackup, now)} (sequence ${sequence ?? "unknown"})`;
+  if (pendingSince === undefined) return last;
+  return `${last}; ${paint("red", `a newer one waits since ${agoText(pendingSince, now)}${trouble === undefined ? "" : `: ${trouble}`}`)}`;
+}
+
+/** How long ago something was, in the largest unit that fits. */
+function agoText(time: string, now: Date): string {
+  const seconds = Math.max(0, Math.round((now.getTime() - Date.parse(time)) / 1000));
+  const [size, unit] = ([[86_400, "days"], [3_600, "hours"], [60, "minutes"], [1, "s"]] as const).find(([least]) => seconds >= 2 * least) ?? [1, "s"];
+  return `${Math.floor(seconds / size)} ${unit} ago`;
 }
 
 /** A port's answer, and whether that is as it should be. */

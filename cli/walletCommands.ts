@@ -73,7 +73,7 @@ export function walletCommands(program: Command, here: (options: StackOption) =>
   inStack("unlock", 'let updates of this shell bring nodes their identities: eval "$(holdfast wallet unlock)"')
     .option("--identity <file>", "the wallet's age identity: in a file, behind a passphrase, or an age plugin's")
     .option("--passphrase-file <file>", "holds its passphrase, for scripts")
-    .option("--for <time>", "how long, such as 30m", durationFrom, durationFrom("1h"))
+    .addOption(new Option("--for <time>", "how long, such as 30m").argParser(durationFrom).default(durationFrom("1h"), "1h"))
     .action(async (options: UnlockOptions) => {
       const places = here(options);
       const { socket, until, nodes, leader } = await unlockWallet(places, {

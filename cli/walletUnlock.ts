@@ -6,7 +6,7 @@ import { recorded } from "../custody/audit/log.js";
 import { formOf, openerOf, type AskPassphrase } from "../custody/identityFile.js";
 import { openIdentities } from "../custody/wallet/open.js";
 import { sessionLeader } from "../custody/wallet/leader.js";
-import { askWallet, requireOwnFolder, WalletGone } from "../custody/wallet/socket.js";
+import { askWallet, WalletGone } from "../custody/wallet/socket.js";
 import { fileIdentitySchema, identityFileSchema } from "../formats/identity.js";
 import { printFormat } from "../formats/versioned.js";
 import { keptSchema, type Kept, type NodeIdentities } from "../formats/walletSocket.js";
@@ -64,7 +64,6 @@ const SUFFIX = ".wallet";
 function socketPath(places: Places): string {
   const path = memoryFile(places, `${process.pid}${SUFFIX}`);
   if (Buffer.byteLength(path) > LONGEST_SOCKET) throw new Error(`${path} is too long for a socket's path (${LONGEST_SOCKET} bytes). Set XDG_RUNTIME_DIR to a shorter folder of your own, mode 0700.`);
-  requireOwnFolder(dirname(path));
   rmSync(path, { force: true });
   return path;
 }

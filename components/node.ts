@@ -49,6 +49,7 @@ export class Node extends pulumi.ComponentResource {
     const tunnelKey = ownTunnelKey(stack, specification, tunnels.publicKey);
     const deposit = new Deposit(`${name}-deposit`, {
       specification, stack, place, certificates: secrets.certificates, tunnelKey,
+      identities: pulumi.all([identities.seed, identities.files]).apply(([seed, files]) => [seed, ...files]),
       roots: pulumi.all([secrets.roots, tunnels.roots]).apply(([own, peers]) => ({ ...own, ...peers })),
     }, inside);
     // By way of the held identities: another node's seed or key is refused before anything is built for it.

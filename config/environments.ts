@@ -44,8 +44,7 @@ export function sharedMarks(own: EnvironmentMarks, others: readonly EnvironmentM
     const refuse = (owner: string): void => void findings.push({ path: mark.path, found: JSON.stringify(mark.value), wanted: `${mark.kind === "tunnel-range" ? "overlaps" : "belongs to"} ${owner} already; ${REMEDIES[mark.kind]}` });
     const twice = own.marks.slice(0, index).find((one) => same(one, mark));
     if (twice !== undefined) refuse(named(twice, mark));
-    const foreign = others.flatMap((other) => other.marks.filter((one) => same(one, mark)).map((one) => `environment ${other.environment} (its ${named(one, mark)})`));
-    if (foreign[0] !== undefined) refuse(foreign[0]);
+    for (const other of others) for (const one of other.marks.filter((theirs) => same(theirs, mark))) refuse(`environment ${other.environment} (its ${named(one, mark)})`);
   }
   return findings;
 }

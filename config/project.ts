@@ -39,7 +39,7 @@ function plainValue(text: string, file: string): unknown {
   };
   let json: string | undefined;
   try {
-    const document = parseDocument(text, { prettyErrors: true });
+    const document = parseDocument(text, { logLevel: "error" });
     const [fault] = document.errors;
     // Behind the first line it quotes the text.
     if (fault !== undefined) return refuse(`${fault.message.split("\n")[0]!.replace(/:$/, ".")}`);

@@ -12,9 +12,18 @@ export interface Finding {
 /** The configuration is refused; nothing was touched. */
 export class ConfigurationRefused extends Error {
   constructor(readonly findings: readonly Finding[]) {
-    super(["The configuration is refused, and nothing was touched:", ...findings.map((one) => `  ${one.path}: found ${one.found}; ${one.wanted}.`)].join("\n"));
+    super(["The configuration is refused, and nothing was touched:", ...findings.map(inWords)].join("\n"));
   }
 }
+
+/** The state is refused: it is not the one that the records tell of. */
+export class StateRefused extends Error {
+  constructor(readonly findings: readonly Finding[]) {
+    super(["The state is refused, and no host was touched:", ...findings.map(inWords)].join("\n"));
+  }
+}
+
+const inWords = ({ path, found, wanted }: Finding): string => `  ${path}: found ${found}; ${wanted}.`;
 
 /** The findings of a failed validation, in the words of the stack file. */
 export function findingsOf(error: z.ZodError, input: unknown): Finding[] {

@@ -1,4 +1,4 @@
-import { ConfigurationRefused } from "./refusal.js";
+import { StateRefused } from "./refusal.js";
 import type { NodeSpecification, StackSpecification } from "./specification.js";
 
 /** Under what a node's tunnel stands among the times of marks.json. */
@@ -8,11 +8,11 @@ export const tunnelMade = (nodeId: string): string => `tunnel-${nodeId}`;
  * Refuses a state that would give a node other tunnel keys than it had: all keys come from the state, and a state whose WireGuard key is another has none of the node's.
  * A node that was never noted passes, and so does one whose key was rotated since.
  *
- * @throws ConfigurationRefused, before anything is built from the key
+ * @throws StateRefused
  */
 export function requireOwnTunnel(stack: StackSpecification, { id, name, versions }: Pick<NodeSpecification, "id" | "name" | "versions">, publicKey: string): void {
   const refuse = (wanted: string): never => {
-    throw new ConfigurationRefused([{ path: `the state of stack ${stack.environment}`, found: `node ${name} with WireGuard key ${JSON.stringify(publicKey)}`, wanted }]);
+    throw new StateRefused([{ path: `the state of stack ${stack.environment}`, found: `node ${name} with WireGuard key ${JSON.stringify(publicKey)}`, wanted }]);
   };
   const remedy = `\`holdfast state restore -s ${stack.environment}\` brings its own state back`;
   const owner = stack.foreignTunnels?.[publicKey];

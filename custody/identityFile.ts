@@ -58,7 +58,7 @@ export async function identityOf(file: string, ask: AskPassphrase): Promise<stri
 export async function recipientOf(file: string, ask: AskPassphrase): Promise<string> {
   const content = contentOf(file);
   const form = formIn(content, file);
-  const stated = form === "passphrase" ? undefined : /^# *(?:public key|recipient): *(age1\S+)$/im.exec(content.toString())?.[1];
+  const stated = form === "passphrase" ? undefined : /^# *(?:[Pp]ublic key|[Rr]ecipient): *(age1[0-9a-z]+)\s*$/m.exec(content.toString())?.[1];
   if (form === "clear") {
     const recipient = await identityToRecipient(identityIn(content.toString(), file));
     if (stated !== undefined && stated !== recipient) throw new Error(`${file} says that it belongs to ${stated}, and its identity is that of ${recipient}. Put the right file back.`);

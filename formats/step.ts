@@ -25,6 +25,8 @@ export const deliverySchema = z.strictObject({
   version: z.int(),
   /** Names of files whose content, owner or mode will change. */
   changed: z.array(z.string()),
+  /** The version that the host ran with then; null before its first. */
+  replaces: z.int().nullable().default(null),
 });
 export type Delivery = z.infer<typeof deliverySchema>;
 

@@ -76,12 +76,19 @@ export async function finishCommit(site: Site, record: Trial): Promise<Activatio
   }
   // Decided: from here on it is finished, by this process or by the next.
   await commitSecrets(site);
-  // Daemons that hold an identity change their version now, and the gate alone knows when. Whoever asks meanwhile must not take its old word for the new one.
-  if (!(await isActive(site, gateUnit))) await say({ paths: site.layout, now: () => new Date(site.now()) }, { state: "working", phase: "asked to look again after an activation" });
-  await site.run(["systemctl", "start", "--no-block", "--", gateUnit], { deadline: 30_000 });
+  if (toplevel !== previous) await askGate(site);
   const outcome: Trial = { ...record, state: "committed" };
   await finish(site, "committing", outcome);
   return answerOf(outcome);
+}
+
+/**
+ * Daemons that hold an identity change their version after a commit, and the gate alone knows when. Whoever asks it meanwhile must not take its old word for the
+ * new one. New secrets alone are none of its business: who reads them was restarted.
+ */
+async function askGate(site: Site): Promise<void> {
+  if (!(await isActive(site, gateUnit))) await say({ paths: site.layout, now: () => new Date(site.now()) }, { state: "working", phase: "asked to look again after an activation" });
+  await site.run(["systemctl", "start", "--no-block", "--", gateUnit], { deadline: 30_000 });
 }
 
 /** Finishes what an earlier activation left: to be called under the lock, which proves that no step is at it any more. A watchdog may be. */

@@ -138,7 +138,8 @@ function differs(one: Manifest["lightning"], other: Manifest["lightning"]): bool
 
 const reportPath = (host: GateHost): string => `${host.paths.state}/backup-report.json`;
 
-async function readReport(host: GateHost): Promise<BackupReport> {
+/** What the watch said of itself last. */
+export async function readReport(host: GateHost): Promise<BackupReport> {
   const text = await readIfThere(reportPath(host));
   return text === undefined ? { format: "holdfast-backup-report/1" } : parseFormat(backupReportSchema, reportPath(host), text);
 }

@@ -29,10 +29,11 @@ export async function receive(input: string, site: Site = thisHost): Promise<Del
     await removeLeftovers(site);
     const bundle = await openBundle(site, sealed);
     await refuseOlder(site, bundle);
-    if ((await kept(site, "committed"))?.sealed !== sealed) await keep(site, "delivered", sealed);
+    const committed = await kept(site, "committed");
+    if (committed?.sealed !== sealed) await keep(site, "delivered", sealed);
     await noteDelivered(site, bundle.version);
     const { changed } = await compare(site, bundle);
-    return { version: bundle.version, changed: [...changed] };
+    return { version: bundle.version, changed: [...changed], replaces: committed?.bundle.version ?? null };
   });
 }
 

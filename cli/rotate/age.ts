@@ -12,7 +12,6 @@ import { ensureNext, forgetIdentity, freshIdentity, nextIdentity, previousIdenti
 import { noteEnd, type Underway } from "./journal.js";
 import { audited, requireAgreement, type Means } from "./means.js";
 import { begin, resumed, walk, type Phase } from "./phases.js";
-import { opensSalt } from "./salt.js";
 import { replaceFile, writeSetting } from "./settings.js";
 import type { Vault } from "./vault.js";
 import { identityFiles, walletPhases } from "./wallet.js";
@@ -96,7 +95,7 @@ function environmentPhases(means: AgeMeans, { identity }: AgeRequest, source: So
   const newPassphrase = async (): Promise<string> => (await openWith(freshIdentity(places, "environment"), readFileSync(nextSealed(), "utf8"), means.askFresh)).trim();
   return [
     {
-      name: "make",
+      name: "make", says: "making the new identity",
       work: async () => {
         await oldPassphrase();
         await ensureNext(means, "environment", source);
@@ -114,9 +113,9 @@ function environmentPhases(means: AgeMeans, { identity }: AgeRequest, source: So
         means.usePassphrase(old);
         const salt = await vault.salt();
         if (salt === undefined) putSalt(places, undefined);
-        else if (opensSalt(salt, next)) putSalt(places, salt);
+        else if (vault.opens(salt, next)) putSalt(places, salt);
         else {
-          if (!opensSalt(salt, old)) throw new Error(`Neither the passphrase in ${sealedPassphrase(records)} nor the new one opens the state of ${places.environment}. Was the state restored from elsewhere? \`holdfast state restore\` helps.`);
+          if (!vault.opens(salt, old)) throw new Error(`Neither the passphrase in ${sealedPassphrase(records)} nor the new one opens the state of ${places.environment}. Was the state restored from elsewhere? \`holdfast state restore\` helps.`);
           // A change that was cut short leaves the new salt in the stack file and the old one in the state: with neither passphrase would Pulumi open both.
           if (saltLine(readFileSync(stackFile(places), "utf8")) !== saltLine(readFileSync(keptStackFile(places), "utf8"))) copyWhole(keptStackFile(places), stackFile(places));
           await vault.change(old, next);
@@ -125,7 +124,7 @@ function environmentPhases(means: AgeMeans, { identity }: AgeRequest, source: So
       },
     },
     {
-      name: "commit",
+      name: "commit", says: "putting the new identity in the place of the old",
       work: async () => {
         const passphrase = await newPassphrase();
         const marks = readMarks(records);
@@ -148,7 +147,7 @@ function environmentPhases(means: AgeMeans, { identity }: AgeRequest, source: So
       },
     },
     {
-      name: "forget",
+      name: "forget", says: "forgetting the old identity",
       work: async () => {
         forgetIdentity(previousIdentity(places, "environment"));
         rmSync(keptStackFile(places), { force: true });
@@ -162,7 +161,7 @@ function recoveryPhases(means: AgeMeans, { identity }: AgeRequest, source: Sourc
   const records = recordsFolder(places);
   const recipient = async (): Promise<string> => (source.from === "given" ? source.recipient : recipientOf(freshIdentity(places, "recovery"), means.askFresh));
   return [
-    { name: "make", work: () => ensureNext(means, "recovery", source) },
+    { name: "make", says: "making the new identity", work: () => ensureNext(means, "recovery", source) },
     {
       name: "reseal", says: "sealing the stack's passphrase for the new recovery recipient",
       work: async () => {
@@ -171,17 +170,17 @@ function recoveryPhases(means: AgeMeans, { identity }: AgeRequest, source: Sourc
       },
     },
     {
-      name: "switch",
+      name: "switch", says: "putting the new identity in the place of the old",
       work: async () => {
         const next = await recipient();
-        if (existsSync(nextIdentity(places, "recovery"))) takePlace(places, "recovery");
-        else if (source.from === "given" && source.file === undefined) stepAside(places, "recovery");
+        if (source.from === "given" && source.file === undefined) stepAside(places, "recovery");
+        else takePlace(places, "recovery");
         writeSetting(places, recipientPath("recovery"), next);
         noteMade(means, "recovery");
       },
     },
     { name: "update", says: "sealing the roots for the new recovery recipient", work: means.update },
-    { name: "forget", work: async () => forgetIdentity(previousIdentity(places, "recovery")) },
+    { name: "forget", says: "forgetting the old identity", work: async () => forgetIdentity(previousIdentity(places, "recovery")) },
   ];
 }
 
@@ -196,8 +195,8 @@ function putSalt(places: Places, salt: string | undefined): void {
 }
 
 function writeWhole(path: string, text: string, mode = 0o600): void {
-  writeFileSync(`${path}.${process.pid}.part`, text, { mode, flush: true });
-  renameSync(`${path}.${process.pid}.part`, path);
+  writeFileSync(`${path}.part`, text, { mode, flush: true });
+  renameSync(`${path}.part`, path);
 }
 
 function copyWhole(from: string, to: string): void {

@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { noteEnd, noteProgress, underway, type Underway } from "./journal.js";
 
 /** A phase in which a rotation may rest for days, while others go on. */
@@ -7,7 +9,7 @@ export const WAITING = "wait";
 export interface Phase {
   readonly name: string;
   /** What the operator reads when it begins. */
-  readonly says?: string;
+  readonly says: string;
   readonly work: () => Promise<void>;
 }
 
@@ -44,8 +46,14 @@ export async function walk(state: string, rotation: Underway, phases: readonly P
   if (at < 0) throw new Error(`The journal says that the rotation of ${rotation.subject} is at "${rotation.phase}", and this version of holdfast has no such phase. Finish it with the version that began it.`);
   for (const { name, says, work } of phases.slice(at)) {
     noteProgress(state, { ...rotation, phase: name });
-    if (says !== undefined) say(says);
+    say(says);
     await work();
   }
+  forgetDrafts(state);
   noteEnd(state, rotation);
+}
+
+/** Half-written files of runs that were cut short: keys may be in them. */
+function forgetDrafts(state: string): void {
+  for (const name of readdirSync(state)) if (/\.part$|^rotation\.json\.\d+$/.test(name)) rmSync(join(state, name), { force: true });
 }

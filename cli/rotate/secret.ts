@@ -72,12 +72,16 @@ function refusalOf(secret: Versioned | undefined, id: string, known: readonly st
   return `${id} goes with ${countedAs(secret)}: holdfast rotate secret ${countedAs(secret)}`;
 }
 
-/** What a rotation would do, for people. */
-export function secretPreview(chosen: readonly Rotatable[], versions: (one: Rotatable) => number): string {
+/**
+ * What a rotation would do, for people.
+ *
+ * @param version the one in force
+ */
+export function secretPreview(chosen: readonly Rotatable[], version: (one: Rotatable) => number): string {
   return chosen.flatMap((one) => [
-    `${one.node.name}: ${one.id} goes from version ${versions(one)} to ${versions(one) + 1}`,
+    `${one.node.name}: ${one.id} goes from version ${version(one)} to ${version(one) + 1}`,
     `  files     ${one.files.join(", ")}`,
-    `  restarts  ${one.consumers.join(", ") || "nothing"}${one.consumers.length > 0 ? " (those of them that the node has)" : ""}`,
+    `  restarts  ${one.consumers.join(", ") || "nothing"}`,
     ...one.rotating.map((words) => `  note      ${words}`),
   ]).join("\n");
 }
@@ -87,7 +91,7 @@ export async function rotateSecrets(means: Means, request: SecretRequest): Promi
   const { state } = means.places;
   const records = recordsFolder(means.places);
   const stack = stackNow(means);
-  const chosen = chosenSecrets(stack.nodes, request);
+  const chosen = await withUnitsThere(means, chosenSecrets(stack.nodes, request));
   const where = request.node === undefined ? "" : ` -n ${request.node}`;
   const subject = request.id === undefined ? `all secrets${request.node === undefined ? "" : ` of ${request.node}`}` : `secret ${chosen[0]!.node.id}/${request.id}`;
   const command = `holdfast rotate secret ${request.id ?? "--all"}${where} -s ${means.places.environment}`;
@@ -101,7 +105,7 @@ export async function rotateSecrets(means: Means, request: SecretRequest): Promi
 
   await audited(means, "secret-rotated", subject, () => walk(state, rotation, [
     {
-      name: "raise",
+      name: "raise", says: "raising versions",
       work: async () => {
         const versions = Object.entries(rotation.facts).reduce((all, [key, version]) => {
           const [node, id] = key.split("/") as [string, string];
@@ -111,7 +115,7 @@ export async function rotateSecrets(means: Means, request: SecretRequest): Promi
       },
     },
     {
-      name: "update",
+      name: "update", says: "bringing the new secrets",
       work: () => means.update().catch((error: Error) => {
         throw new Error(`${error.message}\nA host whose services did not come up with its new secrets puts the former ones back. ${records}/versions.json names the new versions: correct the fault, and \`${command}\` goes on.`, { cause: error });
       }),
@@ -119,6 +123,15 @@ export async function rotateSecrets(means: Means, request: SecretRequest): Promi
     { name: "prove", says: "looking at what restarted", work: () => requireUp(means, chosen) },
   ], means.say));
   means.say(`Rotated: ${chosen.map((one) => `${one.id} of ${one.node.name}`).join(", ")}.`);
+}
+
+/** With those consumers alone that the hosts have. */
+async function withUnitsThere(means: Means, chosen: readonly Rotatable[]): Promise<readonly Rotatable[]> {
+  const stack = stackNow(means);
+  const nodes = new Map(chosen.map(({ node }) => [node.id, node]));
+  const there = new Map(await Promise.all([...nodes.values()].map(async (node) =>
+    [node.id, Object.keys(await means.hosts.states(connectionOf(stack, node), [...new Set(chosen.filter((one) => one.node.id === node.id).flatMap(({ consumers }) => consumers))]))] as const)));
+  return chosen.map((one) => ({ ...one, consumers: one.consumers.filter((unit) => there.get(one.node.id)!.includes(unit)) }));
 }
 
 /** Milliseconds in which a restarted service has to be up. */

@@ -58,6 +58,6 @@ function changed(content: unknown, [key, ...rest]: readonly string[], value: unk
 /** Writes a file so that a crash leaves the old one or the new one. Owner and mode of secrets are none of its business: it is for public files. */
 export function replaceFile(path: string, text: string): void {
   if (existsSync(path) && readFileSync(path, "utf8") === text) return;
-  writeFileSync(`${path}.${process.pid}.part`, text, { mode: 0o644, flush: true });
-  renameSync(`${path}.${process.pid}.part`, path);
+  writeFileSync(`${path}.part`, text, { mode: 0o644, flush: true });
+  renameSync(`${path}.part`, path);
 }

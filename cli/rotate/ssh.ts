@@ -90,17 +90,17 @@ export async function rotateSsh(means: Means, request: SshRequest): Promise<void
   const backTo = BEFORE_USE.includes(rotation.phase) ? "add" : ["drop", "refuse"].includes(rotation.phase) ? "remove" : rotation.phase;
 
   await audited(means, "ssh-rotated", SUBJECT, () => walk(state, { ...rotation, phase: backTo }, [
-    { name: "add", work: async () => writeSetting(places, AUTHORIZED, [...authorized(places).filter((key) => bare(key) !== bare(fresh())), fresh()]) },
+    { name: "add", says: "putting the new key beside the old", work: async () => writeSetting(places, AUTHORIZED, [...authorized(places).filter((key) => bare(key) !== bare(fresh())), fresh()]) },
     { name: "update", says: "having the hosts accept the new key beside the old", work: means.update },
     { name: "prove", says: "logging in with the new key alone", work: () => requireLogin(means, identityFile, fresh()) },
     {
-      name: "switch",
+      name: "switch", says: "using the new key from now on",
       work: async () => {
         if (made !== undefined) takePlace(made);
         else writeSetting(places, IDENTITY, facts["identityFile"]);
       },
     },
-    { name: "remove", work: async () => writeSetting(places, AUTHORIZED, authorized(places).filter((key) => bare(key) !== bare(old))) },
+    { name: "remove", says: "taking the old key off the list", work: async () => writeSetting(places, AUTHORIZED, authorized(places).filter((key) => bare(key) !== bare(old))) },
     { name: "drop", says: "having the hosts forget the old key", work: means.update },
     {
       name: "refuse", says: "logging in with each of the two",
@@ -110,7 +110,7 @@ export async function rotateSsh(means: Means, request: SshRequest): Promise<void
       },
     },
     {
-      name: "forget",
+      name: "forget", says: "deleting the old key",
       work: async () => {
         if (made !== undefined) for (const name of [`${made}.previous`, `${made}.previous.pub`]) rmSync(name, { force: true });
         const records = recordsFolder(places);

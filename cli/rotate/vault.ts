@@ -1,12 +1,15 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { execa } from "execa";
 import { memoryFile, type Places } from "../places.js";
-import { pulumiEnvironment } from "../session.js";
+import { engineEnvironment } from "../session.js";
+import { opensSalt } from "./salt.js";
 
 /** A stack's state, and who opens it. */
 export interface Vault {
   /** The salt under which the state is encrypted; undefined before there is one. */
   readonly salt: () => Promise<string | undefined>;
+  /** Whether a passphrase belongs to a salt. */
+  readonly opens: (salt: string, passphrase: string) => boolean;
   /** Encrypts the state, and what is secret in the stack file, anew. */
   readonly change: (from: string, to: string) => Promise<void>;
   /** @throws unless the passphrase opens all of the state */
@@ -19,7 +22,7 @@ const DEADLINE = 300_000;
 /** Pulumi's own commands. Passphrases travel in a file in memory, and the new one by stdin. */
 export function vaultOf(places: Places): Vault {
   const pulumi = async (args: readonly string[], passphrase: string | undefined, input = ""): Promise<string> => {
-    const environment = await pulumiEnvironment(places, () => undefined, "command");
+    const environment = await engineEnvironment(places, () => undefined);
     const file = memoryFile(places, `vault.${process.pid}.passphrase`);
     if (passphrase !== undefined) writeFileSync(file, passphrase, { mode: 0o600 });
     try {
@@ -37,6 +40,7 @@ export function vaultOf(places: Places): Vault {
   };
   return {
     salt: async () => saltIn(await pulumi(["stack", "export"], undefined)),
+    opens: opensSalt,
     change: async (from, to) => void await pulumi(["stack", "change-secrets-provider", "passphrase"], from, `${to}\n`),
     requireOpen: async (passphrase) => void await pulumi(["stack", "export", "--show-secrets"], passphrase),
   };

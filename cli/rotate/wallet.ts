@@ -30,7 +30,7 @@ export function walletPhases(means: Means, { oldIdentity }: AgeRequest, source: 
   const atHand = source.from === "made" || source.file !== undefined;
   const recipient = async (): Promise<string> => (source.from === "given" ? source.recipient : recipientOf(freshIdentity(places, "wallet"), means.askFresh));
   return [
-    { name: "make", work: () => ensureNext(means, "wallet", source) },
+    { name: "make", says: "making the new identity", work: () => ensureNext(means, "wallet", source) },
     {
       name: "reseal", says: "sealing the node identities for the new wallet recipient",
       work: async () => {
@@ -50,7 +50,7 @@ export function walletPhases(means: Means, { oldIdentity }: AgeRequest, source: 
       },
     },
     {
-      name: "switch",
+      name: "switch", says: "putting the new identity in the place of the old",
       work: async () => {
         const next = await recipient();
         for (const path of identityFiles(places)) {
@@ -58,8 +58,8 @@ export function walletPhases(means: Means, { oldIdentity }: AgeRequest, source: 
           if (!existsSync(`${path}.previous`)) write(`${path}.previous`, read(path));
           renameSync(`${path}.next`, path);
         }
-        if (existsSync(nextIdentity(places, "wallet"))) takePlace(places, "wallet");
-        else if (!atHand) stepAside(places, "wallet");
+        if (atHand) takePlace(places, "wallet");
+        else stepAside(places, "wallet");
         writeSetting(places, recipientPath("wallet"), next);
         const records = recordsFolder(places);
         const marks = readMarks(records);
@@ -68,7 +68,7 @@ export function walletPhases(means: Means, { oldIdentity }: AgeRequest, source: 
     },
     { name: "update", says: "having the stack hold what was sealed anew", work: means.update },
     {
-      name: "forget",
+      name: "forget", says: "forgetting the old identity",
       work: async () => {
         const previous = identityFiles(places).map((path) => `${path}.previous`).filter(existsSync);
         if (!atHand) {
@@ -84,6 +84,6 @@ export function walletPhases(means: Means, { oldIdentity }: AgeRequest, source: 
 }
 
 function write(path: string, identity: AnyIdentity): void {
-  writeFileSync(`${path}.${process.pid}.part`, `${JSON.stringify(identity, undefined, 2)}\n`, { mode: 0o644, flush: true });
-  renameSync(`${path}.${process.pid}.part`, path);
+  writeFileSync(`${path}.part`, `${JSON.stringify(identity, undefined, 2)}\n`, { mode: 0o644, flush: true });
+  renameSync(`${path}.part`, path);
 }

@@ -75,20 +75,20 @@ export async function rotatePeer(means: PeerMeans, request: PeerRequest): Promis
   if (under !== undefined) means.say(`Going on with the rotation of ${subject}, which began ${under.began}.`);
 
   await audited(means, "wireguard-rotated", subject, () => walk(state, rotation, [
-    { name: "propose", work: async () => writeVersions(records, proposed(readVersions(records), node.id, id, next, means.now())) },
+    { name: "propose", says: "making the new keys", work: async () => writeVersions(records, proposed(readVersions(records), node.id, id, next, means.now())) },
     { name: "bring", says: `giving ${node.name} the new keys beside the old`, work: means.update },
     {
-      name: WAITING,
+      name: WAITING, says: "handing over the new configuration",
       work: async () => {
         const configuration = await configurationOf(means, node.name, candidateName(peer));
         await handOver(means, request, configuration);
         await firstHandshake(means, node.name, publicKeyIn(configuration), request, command);
       },
     },
-    { name: "promote", work: async () => writeVersions(records, raised(readVersions(records), node.id, id, next, means.now())) },
+    { name: "promote", says: "putting the new keys in force", work: async () => writeVersions(records, raised(readVersions(records), node.id, id, next, means.now())) },
     { name: "drop", says: "giving the address to the new keys, and forgetting the old", work: means.update },
     {
-      name: "prove",
+      name: "prove", says: "looking at the node's peers",
       work: async () => {
         const known = Object.keys((await tunnelOf(means, node.name)).handshakes);
         const own = publicKeyIn(await configurationOf(means, node.name, peer));

@@ -50,7 +50,7 @@ export class Tunnels extends pulumi.ComponentResource {
   readonly configurations: pulumi.Output<Record<string, string>>;
   /** Preshared keys that are not in the registry: those of rotated peers. Secret. */
   readonly files: pulumi.Output<SecretFile[]>;
-  /** What the peers' keys derive from, by `peerKeysId`. Secret. */
+  /** What the peers' keys derive from, by `peerKeysId`; a candidate's under that of its `candidateName`. Secret. */
   readonly roots: pulumi.Output<Roots["roots"]>;
 
   /** @throws when a peer has the name of another one's candidate */
@@ -75,8 +75,8 @@ export class Tunnels extends pulumi.ComponentResource {
     ]))));
     this.files = pulumi.secret(pulumi.all(known.filter(({ keys }) => keys.version > 1).map(({ name: own, keys, of }) =>
       keys.presharedKey.apply((psk) => presharedFile(of ?? own, keys.version, psk)))));
-    this.roots = pulumi.secret(pulumi.all(Object.fromEntries(ends.map(({ peer, current }) => [
-      peerKeysId(peer.name), current.root.apply((value) => ({ version: current.version, value })),
+    this.roots = pulumi.secret(pulumi.all(Object.fromEntries(known.map(({ name: own, keys }) => [
+      peerKeysId(own), keys.root.apply((value) => ({ version: keys.version, value })),
     ]))));
     this.registerOutputs({ publicKey: this.publicKey, configurations: this.configurations });
   }

@@ -5,6 +5,7 @@ import { ConfigurationRefused } from "../../config/refusal.js";
 import type { NodeSpecification, StackSpecification } from "../../config/specification.js";
 import { depositFolderFault } from "../../custody/deposit/place.js";
 import { exportableIdentity } from "../../custody/deposit/walletIdentity.js";
+import type { AnyIdentity } from "../../formats/identity.js";
 import type { Place } from "../../formats/place.js";
 import type { Marks } from "../../formats/records.js";
 import { depositedSchema, type Deposited, type Roots } from "../../formats/roots.js";
@@ -16,6 +17,8 @@ export interface DepositArgs {
   readonly place: Place;
   /** What the node's keys derive from, by secret id; its peers' too. Secret. */
   readonly roots: pulumi.Input<Roots["roots"]>;
+  /** As the stack holds them: a seed that it refuses must not go off-site as the node's. */
+  readonly identities: pulumi.Input<AnyIdentity[]>;
   /** In PEM, by file name. */
   readonly certificates: pulumi.Input<Record<string, string>>;
   /** The node's WireGuard key, once it is known to be its own. */
@@ -40,7 +43,7 @@ export class Deposit extends pulumi.ComponentResource {
           roots: args.roots,
           certificates: args.certificates,
           storePassword: pulumi.secret(readFileSync(specification.backup.passwordFile, "utf8").trim()),
-          identities: [specification.identity, ...specification.identities],
+          identities: args.identities,
           walletIdentity: walletIdentityOf(stack.environment),
           recipients: { ...stack.recipients },
           versions: { format: "holdfast-versions/1", nodes: { [specification.id]: specification.versions } },

@@ -80,18 +80,16 @@ function password(of: Pick<StateResource, "urn" | "parent" | "provider" | "prote
 }
 
 function rootResource({ place: { node }, roots, versions }: Roots, secretId: string, version: number): RootResource {
+  const keepers = version > 1 && { keepers: { version: String(version) } };
   const peers = Object.keys(roots).flatMap((id) => (id.startsWith(PEER) ? [id.slice(PEER.length)] : []));
   if (secretId.startsWith(PEER)) {
     const peer = secretId.slice(PEER.length);
     const of = peers.find((one) => candidateName(one) === peer && versions.nodes[node]?.[peerKeysId(one)]?.candidate === version);
-    return { component: "tunnels", name: peerRootName(`${node}-tunnels`, of ?? peer, version), protect: false };
+    return { component: "tunnels", name: peerRootName(`${node}-tunnels`, of ?? peer, version), protect: false, ...keepers };
   }
   const known = [...registry, ...peers.map(presharedKey)].find(({ id }) => id === secretId);
   if (known === undefined) throw new Error(`The export of ${node} holds a root ${secretId}, which this version of Holdfast does not know. Use the commit that the recovery kit names.`);
-  return {
-    component: "secrets", name: rootName(`${node}-secrets`, { id: secretId, version }), protect: known.rotation === "never",
-    ...(version > 1 && { keepers: { version: String(version) } }),
-  };
+  return { component: "secrets", name: rootName(`${node}-secrets`, { id: secretId, version }), protect: known.rotation === "never", ...keepers };
 }
 
 const PEER = peerKeysId("");

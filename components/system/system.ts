@@ -71,6 +71,8 @@ export class SystemActivation extends pulumi.ComponentResource {
         toplevel: args.toplevel,
         // New secrets alone are an activation too.
         secretsVersion: args.bundle.delivery.apply(({ version }) => version),
+        // Brought once more over others, as from an old copy of the state, they are activated once more.
+        replaces: args.bundle.delivery.apply(({ replaces }) => replaces),
         policy: pulumi.output(args.settings).apply((settings) => settings.firewall.policy),
         tunnelKey: pulumi.output(args.settings).apply((settings) => settings.tunnel.publicKey),
         proofSeconds: args.proofSeconds,

@@ -15,10 +15,15 @@ code { font-size: 7.6pt; overflow-wrap: anywhere; }
 .sealed { display: flex; flex-wrap: wrap; gap: 4mm; align-items: flex-start; margin-top: 2mm; }
 .codes { display: flex; gap: 2mm; } figure { margin: 0; text-align: center; font-size: 7.5pt; }
 figure svg { display: block; width: 70mm; height: 70mm; } .several figure svg { width: 60mm; height: 60mm; }
-pre { font-size: 6.4pt; line-height: 1.18; margin: 0; border: .2mm solid #888; padding: 2mm; flex: 1 1 auto; }
-.several pre { font-size: 5.4pt; columns: 2; column-gap: 5mm; }
+pre { font-size: 7.4pt; line-height: 1.25; margin: 0; border: .2mm solid #888; padding: 2mm; flex: 1 1 auto; }
+.several pre { font-size: 5.4pt; line-height: 1.18; columns: 2; column-gap: 5mm; }
 footer { margin-top: 2mm; border-top: .2mm solid #888; padding-top: 1mm; font-size: 7pt; overflow-wrap: anywhere; }
 `;
+
+function commitIn({ rebuild: { commit, changed } }: Kit): string {
+  if (commit === "none") return "the project was in no commit";
+  return `project commit ${commit}${changed ? " with changes that are in none" : ""}`;
+}
 
 /**
  * The page that a trustee keeps on paper: self-contained, without a script or anything from elsewhere, on one sheet of A4 or Letter. Everything on it comes from the kit.
@@ -41,7 +46,7 @@ export async function trusteePage(kit: Kit, { name, recipient, sealed, digest }:
 </head>
 <body${parts.length > 1 ? ' class="several"' : ""}>
 <h1>Recovery share of ${whose}</h1>
-<p>Environment <strong>${environment}</strong> (${network}), a Bitcoin and Lightning node kept by Holdfast. Share of <strong>${k} of ${n}</strong>, made ${escaped(kit.made.slice(0, 10))}.</p>
+<p>Environment <strong>${environment}</strong> (${network}), Bitcoin and Lightning nodes kept by Holdfast. One of <strong>${n} shares</strong>, of which <strong>${k}</strong> are needed; made ${escaped(kit.made.slice(0, 10))}.</p>
 <h2>What this is</h2>
 <p>When everything else is lost, ${k} of the ${n} shares together give back the key that recovers this environment. Fewer give nothing. Your share is sealed: only the age identity of
 <code>${escaped(short)}</code> opens it, and that one is yours. Keep this page and your identity safe and apart, and make copies of both. If you lose either, or give up your task, say so at once: the others then get new shares.</p>
@@ -59,7 +64,7 @@ In doubt, do nothing: there are other trustees, and haste is what a thief would 
 <p>If you have the page alone: put this text into a file of that name, from the ${parts.length === 1 ? "code" : `${parts.length} codes in their order, one below the other`}, or typed as it stands.</p>
 <div class="sealed"><div class="codes">${figures.join("")}</div>
 <pre>${escaped(sealed.trimEnd())}</pre></div>
-<footer>Split ${escaped(kit.split)} · SHA-256 of the share ${escaped(digest)} · project commit ${escaped(kit.rebuild.commit)}${kit.rebuild.changed ? " with changes that are in no commit" : ""} ·
+<footer>Split ${escaped(kit.split)} · SHA-256 of the share ${escaped(digest)} · ${escaped(commitIn(kit))} ·
 sealed roots in ${escaped(kit.rebuild.deposit)} · all that a rebuild needs is in the project: kit.json, docs/recovery.md</footer>
 </body>
 </html>

@@ -31,6 +31,9 @@ export async function recoverIdentity(shares: readonly Share[], kit?: Kit): Prom
   return { identity, recipient, environment: first.environment, trustees: shares.map(({ trustee }) => trustee) };
 }
 
+/** SHA-256 in hex. */
+export const digestOf = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex");
+
 const names = (shares: readonly Share[]): string => shares.map(({ trustee }) => trustee).join(", ");
 
 /** Values in which all shares of a split agree, and what two groups that differ in one are called. */
@@ -54,7 +57,7 @@ function requireOneSplit(shares: readonly Share[]): void {
 
 function requireWhole({ trustee, share, digest }: Share, kit: Kit | undefined): void {
   const remedy = `Ask ${trustee} to open it again from the page of the kit.`;
-  if (createHash("sha256").update(Buffer.from(share, "base64")).digest("hex") !== digest) throw new Error(`The share of ${trustee} is damaged: it is not what its digest says. ${remedy}`);
+  if (digestOf(Buffer.from(share, "base64")) !== digest) throw new Error(`The share of ${trustee} is damaged: it is not what its digest says. ${remedy}`);
   if (kit === undefined) return;
   const entry = kit.trustees.find(({ name }) => name === trustee);
   if (entry === undefined) throw new Error(`A share says that it is ${trustee}'s, and the kit of this split has no such trustee. It has: ${kit.trustees.map(({ name }) => name).join(", ")}.`);
@@ -90,6 +93,6 @@ async function combined(shares: readonly Share[]): Promise<{ readonly identity: 
     throw new Error(wrong, { cause: error });
   }
   const recipient = /^AGE-SECRET-KEY-[0-9A-Z-]+$/.test(identity) ? await identityToRecipient(identity).catch(() => undefined) : undefined;
-  if (recipient === undefined || createHash("sha256").update(recipient).digest("hex") !== recovery) throw new Error(wrong);
+  if (recipient === undefined || digestOf(recipient) !== recovery) throw new Error(wrong);
   return { identity, recipient };
 }

@@ -9,7 +9,8 @@ export interface Opener {
   readonly open: (sealed: string) => Promise<string>;
 }
 
-const SEALED = /-----BEGIN AGE ENCRYPTED FILE-----([\s\S]*?)-----END AGE ENCRYPTED FILE-----/;
+const BEGIN = "-----BEGIN AGE ENCRYPTED FILE-----";
+const END = "-----END AGE ENCRYPTED FILE-----";
 const BINARY = "age-encryption.org/v1\n";
 
 /**
@@ -20,12 +21,14 @@ const BINARY = "age-encryption.org/v1\n";
 export function sealedTextIn(content: Uint8Array): string | undefined {
   const text = Buffer.from(content).toString("utf8");
   if (text.startsWith(BINARY)) return armor.encode(new Uint8Array(content));
-  const body = SEALED.exec(text)?.[1];
-  return body === undefined ? undefined : armoured(body.replaceAll(/[>\s]/g, ""));
+  const begin = text.indexOf(BEGIN);
+  if (begin < 0) return undefined;
+  const end = text.indexOf(END, begin);
+  return armoured(text.slice(begin + BEGIN.length, end < 0 ? text.length : end).replaceAll(/[>\s]/g, ""));
 }
 
 /** @see https://age-encryption.org/v1, "ASCII armor": 64 characters a line */
-const armoured = (base64: string): string => `-----BEGIN AGE ENCRYPTED FILE-----\n${(base64.match(/.{1,64}/g) ?? []).join("\n")}\n-----END AGE ENCRYPTED FILE-----\n`;
+const armoured = (base64: string): string => [BEGIN, ...(base64.match(/.{1,64}/g) ?? []), END, ""].join("\n");
 
 /**
  * The share in a file: sealed for one of those who may open it, or in clear.

@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 // Independently audited by Cure53 and by Zellic (reports are named in its README.md). It does not verify what it recombines: that is recoverIdentity's work.
 import { split } from "shamir-secret-sharing";
 import type { Share } from "../../formats/share.js";
 import { kindOf } from "../recipients.js";
-import { recoverIdentity } from "./recover.js";
+import { digestOf, recoverIdentity } from "./recover.js";
 
 /** What a split is made for. */
 export interface SplitRequest {
@@ -15,9 +15,6 @@ export interface SplitRequest {
   /** Names, one for each share. */
   readonly trustees: readonly string[];
 }
-
-/** SHA-256 in hex. */
-export const digestOf = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex");
 
 /**
  * Splits the text of a recovery identity (`AGE-SECRET-KEY-…`) into one share for each trustee, in their order. That all identities begin alike gives nothing away: fewer shares than the threshold fit every text of that length.

@@ -24,13 +24,13 @@ export async function openIdentities(identity: IdentityFile, identities: readonl
 
 async function openSeed(identity: IdentityFile, open: Open): Promise<Seed> {
   const seed = parseFormat(seedSchema, describe(identity), await opened(identity, open));
-  requireSame(identity, seed, seed.nodePublicKey, nodePublicKeyOf(seed.mnemonic, seed.network));
+  requireSame(identity, seed, seed.nodePublicKey, derived(identity, () => nodePublicKeyOf(seed.mnemonic, seed.network)));
   return seed;
 }
 
 async function openFileIdentity(identity: FileIdentity, open: Open): Promise<FileIdentitySecret> {
   const inside = parseFormat(fileIdentitySecretSchema, describe(identity), await opened(identity, open));
-  requireSame(identity, inside, inside.publicIdentity, publicIdentityOf(inside.kind, Buffer.from(inside.secret, "base64")));
+  requireSame(identity, inside, inside.publicIdentity, derived(identity, () => publicIdentityOf(inside.kind, Buffer.from(inside.secret, "base64"))));
   if (inside.kind !== identity.kind || inside.name !== identity.name) throw new Error(`${describe(identity)} holds ${inside.kind} ${inside.name}. Put the right identity file back.`);
   return inside;
 }
@@ -40,6 +40,15 @@ async function opened(identity: AnyIdentity, open: Open): Promise<string> {
     return await open(identity.sealed);
   } catch (error) {
     throw new Error(`${describe(identity)} does not open: ${(error as Error).message} It is sealed for ${brief(identity.recipient)}.`);
+  }
+}
+
+/** What the world sees of the secret inside. Neither derivation quotes it. */
+function derived(identity: AnyIdentity, derive: () => string): string {
+  try {
+    return derive();
+  } catch (error) {
+    throw new Error(`${describe(identity)} holds none: ${(error as Error).message}. Put the right identity file back.`);
   }
 }
 

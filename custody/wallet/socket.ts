@@ -1,9 +1,9 @@
-import { chmodSync, lstatSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { userInfo } from "node:os";
 import { parseFormat, printFormat } from "../../formats/versioned.js";
 import { walletReplySchema, walletRequestSchema, type WalletReply, type WalletRequest } from "../../formats/walletSocket.js";
+import { requireOwnFolder } from "../ownFolder.js";
 import type { Keeper } from "./keeper.js";
 
 /** In milliseconds. */
@@ -32,14 +32,6 @@ export async function listen(path: string, keeper: Keeper, after: (request: Wall
   return server;
 }
 
-/** @throws when others may enter the folder, or could have made it */
-export function requireOwnFolder(folder: string): void {
-  const found = lstatSync(folder);
-  if (!found.isDirectory() || found.uid !== userInfo().uid || (found.mode & 0o077) !== 0) {
-    throw new Error(`${folder} is not a folder of yours alone (0700), and a wallet's socket would lie in it. Remove it, and run this again.`);
-  }
-}
-
 async function converse(connection: Socket, keeper: Keeper, after: (request: WalletRequest) => void): Promise<void> {
   const end = setTimeout(() => connection.destroy(), QUESTION_WITHIN + ANSWER_WITHIN);
   // Whoever asked may be gone; the wallet stays.
@@ -66,22 +58,19 @@ async function converse(connection: Socket, keeper: Keeper, after: (request: Wal
 export async function askWallet(path: string, request: WalletRequest, within = ANSWER_WITHIN): Promise<WalletReply> {
   const connection = createConnection({ path, allowHalfOpen: true });
   try {
-    await connected(connection, path);
+    await new Promise<void>((done, failed) => connection.once("connect", done).once("error", failed));
     connection.write(`${printFormat(walletRequestSchema, request)}\n`);
     return parseFormat(walletReplySchema, "the wallet's answer", await lineOf(connection, LONGEST_ANSWER, within));
+  } catch (error) {
+    if (GONE.includes((error as NodeJS.ErrnoException).code ?? "")) throw new WalletGone(`No unlocked wallet listens at ${path} any more.`);
+    throw error;
   } finally {
     connection.destroy();
   }
 }
 
-async function connected(connection: Socket, path: string): Promise<void> {
-  await new Promise<void>((done, failed) => {
-    connection.once("connect", done);
-    connection.once("error", (error: NodeJS.ErrnoException) => failed(
-      error.code === "ENOENT" || error.code === "ECONNREFUSED" ? new WalletGone(`No unlocked wallet listens at ${path} any more.`) : error,
-    ));
-  });
-}
+/** A socket that nobody has open, and one whose process ends just now. @see unix(7) */
+const GONE = ["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"];
 
 /** The first line that comes, without its end. */
 function lineOf(connection: Socket, longest: number, within: number): Promise<string> {

@@ -3,7 +3,10 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { openWith, writeIdentity } from "../../custody/identityFile.js";
+import { createEnvironment } from "../../cli/envCreate.js";
+import { unlockPassphrase } from "../../cli/keys.js";
+import { identityPath, placesOf } from "../../cli/places.js";
+import { formOf, openWith, writeIdentity } from "../../custody/identityFile.js";
 import { newIdentity, openText, sealText } from "../../custody/seal.js";
 import { findOnPath } from "../../rehearsal/engine/path.js";
 import { ensureAge } from "../interop/age.js";
@@ -120,6 +123,22 @@ describe("an identity in a plugin's token", () => {
         await expect(openWith(token().key, sealed, nobody), name).rejects.toThrow(/The age program could not open with .*no identity matched/s);
       });
     }
+  });
+
+  it("is an environment's: its passphrase is sealed for the token, which alone and like the recovery identity unlocks it", async () => {
+    const project = mkdtempSync(join(folder, "project-"));
+    vi.stubEnv("XDG_RUNTIME_DIR", project);
+    await beside(debian, async () => {
+      const [{ key, recipient }, wallet, places] = [token(), await newIdentity(), placesOf(project, "prod")];
+      const { warnings } = await createEnvironment(places, {
+        network: "mainnet", kind: "classical", identity: { recipient }, walletRecipient: wallet.recipient, node: "alice", passphrases: { infrastructure: () => Promise.resolve(PASSPHRASE), wallet: nobody },
+      });
+      expect(warnings[0]).toContain("The environment's identity is not on this machine yet");
+      expect(formOf(identityPath(places, "recovery"))).toBe("passphrase");
+      const unlocked = readFileSync((await unlockPassphrase(places, "shell", { identityFile: key, ask: nobody }))!, "utf8");
+      expect(await openWith(identityPath(places, "recovery"), readFileSync(join(project, "environments/prod/passphrase.age"), "utf8"), () => Promise.resolve(PASSPHRASE))).toBe(unlocked);
+      await expect(unlockPassphrase(places, "shell", { identityFile: token().key, ask: nobody })).rejects.toThrow("no identity matched");
+    });
   });
 
   it("may be a hybrid one, with the plugin that age itself has for that", async () => {

@@ -28,6 +28,7 @@ const answers = {
   install: () => ({ toplevel: "/nix/store/" + digest([input.settings, input.digest]).slice(0, 32) + "-rehearsal" }),
   contact: () => ({ recipient: "age1" + "h".repeat(58), machineId: "m".repeat(32) }),
   certify: () => ({ certificate: "-----BEGIN CERTIFICATE-----\\nAQID\\n-----END CERTIFICATE-----\\n" }),
+  deposit: () => ({ file: "dev/alice/" + digest(input).slice(0, 8) + ".roots.age", digest: digest(input) }),
   seal: () => ({ version: Date.now(), sealed: age(digest([input, Math.random()])) }),
   deliver: () => ({ version: 1, changed: [] }),
   activate: () => ({ state: "committed", toplevel: input.toplevel, previous: "none" }),
@@ -71,7 +72,7 @@ async function project(): Promise<void> {
   const bundled = { bundle: true, platform: "node", format: "esm", target: "node20", packages: "external", logLevel: "error" } as const;
   await build({ ...bundled, entryPoints: ["index.ts"], outfile: join(folder, "dist", "program.js") });
   await build({ ...bundled, entryPoints: ["components/secrets/steps/hold.ts"], outfile: join(folder, "dist", "steps", "held.js") });
-  for (const program of [...HOST_STEPS, "certify"]) writeFileSync(join(folder, "dist", "steps", `${program}.js`), STEP);
+  for (const program of [...HOST_STEPS, "certify", "deposit"]) writeFileSync(join(folder, "dist", "steps", `${program}.js`), STEP);
   cpSync("Pulumi.yaml", join(folder, "Pulumi.yaml"));
   const files = {
     "program.mjs": PROGRAM, "package.json": '{"type":"module"}', "dist/steps/hold.js": HOLD, "dist/agent.mjs": "agent", "flake/flake.nix": "{ }", "store-password": STORE_PASSWORD,
@@ -168,17 +169,17 @@ describe("an update", () => {
     expect(ran()).toEqual([]);
   });
 
-  it("runs exactly the host's steps for a new generation, as replacements, and deletes nothing by running something", async () => {
+  it("runs exactly the host's steps for a new generation, as replacements, and the deposit that names it, and deletes nothing by running something", async () => {
     configure((alice) => { commodity(alice)["generation"] = 2; });
     expect(await up()).toContain("+-7 replaced");
-    expect(ran()).toEqual(HOST_STEPS);
+    expect(ran()).toEqual([...HOST_STEPS, "deposit"].sort());
     for (const step of (await resources()).filter(({ type }) => type.startsWith("command:"))) expect(Object.keys(step.inputs!), nameOf(step)).not.toContain("delete");
   });
 
   it("runs what a changed list of peers reaches, and leaves contact, host and identity alone", async () => {
     configure((alice) => { alice["tunnel"]!["peers"] = { phone: { address: "10.10.0.2" }, tablet: { address: "10.10.0.9" } }; });
     await up();
-    expect(ran()).toEqual(["activate", "deliver", "install", "open", "seal"]);
+    expect(ran()).toEqual(["activate", "deliver", "deposit", "install", "open", "seal"]);
   });
 
   it("builds and activates a changed flake, says no more than that beforehand, and seals nothing anew", async () => {
@@ -200,7 +201,7 @@ describe("an update", () => {
     configure((alice) => { commodity(alice)["generation"] = 2; });
     writeFileSync(join(folder, "fail"), "deliver");
     await failure("up", "--yes", "--skip-preview");
-    expect(ran()).toEqual(["contact", "deliver", "install", "reach", "seal"]);
+    expect(ran()).toEqual(["contact", "deliver", "deposit", "install", "reach", "seal"]);
     rmSync(join(folder, "fail"));
     await up();
     expect(ran()).toEqual(["activate", "deliver", "open"]);

@@ -227,6 +227,8 @@ describe("testnet's state, imported into a mainnet stack", () => {
     return start("prod", await passphraseOf("prod"), ["stack", "import"], change(state));
   };
 
+  const KEYS = /that key belongs to environment testnet \(its environments\/testnet\/marks\.json: tunnels\.alice-1\): this is another environment's state; `holdfast state restore -s prod`/;
+
   it("is refused by Pulumi itself as it is", async () => {
     const { well, output } = await imported((state) => state);
     expect(well, output).toBe(false);
@@ -238,9 +240,9 @@ describe("testnet's state, imported into a mainnet stack", () => {
     expect(well, output).toBe(true);
     for (const args of [["preview"], ["up", "--yes", "--skip-preview"]]) {
       const refused = await failure("prod", await passphraseOf("prod"), ...args);
-      expect(refused).toMatch(/that key belongs to environment testnet \(its environments\/testnet\/marks\.json: tunnels\.alice-1\): this is another environment's state/);
-      expect(refused).toContain("holdfast state restore -s prod");
-      for (const step of ["install", "seal", "deliver", "activate", "open", "deposit"]) expect(ran(), args.join(" ")).not.toContain(step);
+      // An update runs `hold` too, which may be the first to say so: the state holds testnet's seed.
+      expect(refused).toMatch(args[0] === "preview" ? KEYS : new RegExp(`${KEYS.source}|The stack holds node`));
+      expect(ran().filter((step) => step !== "reach" && step !== "hold"), args.join(" ")).toEqual([]);
     }
   });
 });
@@ -252,7 +254,7 @@ describe("a state that was lost", () => {
     await pulumi("testnet", "stack", "init");
     for (const args of [["preview"], ["up", "--yes", "--skip-preview"]]) {
       expect(await failure("testnet", await passphraseOf("testnet"), ...args)).toMatch(/environments\/testnet\/marks\.json has .* for it: this state was lost.*holdfast state restore -s testnet/);
-      for (const step of ["install", "seal", "deliver", "activate", "open"]) expect(ran()).not.toContain(step);
+      expect(ran().filter((step) => step !== "reach"), args.join(" ")).toEqual([]);
     }
   });
 });

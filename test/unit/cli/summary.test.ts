@@ -41,6 +41,15 @@ describe("a node's summary", () => {
     expect(text).toContain("Put its disk back.");
   });
 
+  it("says how old the last backup is, and what keeps a newer one from being sent", () => {
+    const backup = { format: "holdfast-backup-report/1" as const, lastBackup: "2026-11-21T11:59:20Z", sequence: 7 };
+    expect(summary({ ...status, backup }, [], now)).toMatch(/backup +40 s ago \(sequence 7\)$/m);
+    expect(summary({ ...status, backup: { ...backup, lastBackup: "2026-11-18T11:00:00Z" } }, [], now)).toContain("3 days ago (sequence 7)");
+    expect(summary({ ...status, backup: { ...backup, pendingSince: "2026-11-21T11:00:00Z", trouble: "the store does not answer" } }, [], now)).toContain("a newer one waits since 60 minutes ago: the store does not answer");
+    expect(summary({ ...status, backup: { format: "holdfast-backup-report/1" } }, [], now)).toMatch(/backup +none yet/);
+    expect(summary({ ...status, backupUnknown: "wants one of: contact\nmore" }, [], now)).toMatch(/backup +unknown: wants one of: contact$/m);
+  });
+
   it("says so when a host is away, its tunnel down, or nobody was asked", () => {
     expect(summary({ ...away, unreachable: "no answer in time" }, [], now)).toContain("no answer in time");
     expect(summary({ ...status, probe: { ...status.probe!, tunnel: null } }, [], now)).toMatch(/tunnel +down/);

@@ -43,7 +43,7 @@ const leaked = (text: string): string[] => [...derived()].flatMap(([name, value]
 
 describe("every step of a node", () => {
   it("is one program's run, in the order of a rebuild, and each program runs once", () => {
-    expect(steps(resources).map(program).sort()).toEqual([...HOST_STEPS, "certify", "hold"].sort());
+    expect(steps(resources).map(program).sort()).toEqual([...HOST_STEPS, "certify", "hold", "deposit"].sort());
     for (const { inputs } of steps(resources)) expect(inputs["create"]).toMatch(/^node dist\/steps\/[a-z]+\.js$/);
   });
 
@@ -57,12 +57,12 @@ describe("every step of a node", () => {
 
   it("runs anew on another host generation when it works on the host, and only then", () => {
     for (const name of HOST_STEPS) expect(step(name).inputs["triggers"], name).toEqual([3]);
-    for (const name of ["certify", "hold"]) expect(step(name).inputs["triggers"], name).toBeUndefined();
+    for (const name of ["certify", "hold", "deposit"]) expect(step(name).inputs["triggers"], name).toBeUndefined();
   });
 
   it("is gone with its host, without a word to it; the one that finds the host is the host's own", () => {
     for (const name of HOST_STEPS.filter((one) => one !== "reach")) expect(step(name).options.deletedWith, name).toBeDefined();
-    for (const name of ["reach", "certify", "hold"]) expect(step(name).options.deletedWith, name).toBeUndefined();
+    for (const name of ["reach", "certify", "hold", "deposit"]) expect(step(name).options.deletedWith, name).toBeUndefined();
   });
 
   it("keeps what it was given and what it said secret", () => {
@@ -103,9 +103,11 @@ describe("secrets", () => {
     expect(JSON.stringify([settings, rest])).not.toContain(walletSeed);
   });
 
-  it("reach the sealing of the bundle alone, but for the certificate's key and the sealed bundle itself", () => {
+  it("reach the sealing of the bundle alone, but for the certificate's key and the sealed bundle itself; roots reach the deposit", () => {
     const seen = Object.fromEntries(steps(resources).map((one) => [program(one), leaked(JSON.stringify(inputOf(resources, program(one))))]));
-    const { seal, certify, ...others } = seen;
+    const { seal, certify, deposit, ...others } = seen;
+    const roots = [...derived().keys()].filter((name) => name.endsWith("'s root"));
+    expect([...deposit!].sort()).toEqual(["store password", ...roots].sort());
     expect(seal).toEqual(expect.arrayContaining(["store password", "wireguard-node", "wireguard-psk-phone"]));
     expect(certify).toEqual(["lnd-tls-key"]);
     for (const [name, found] of Object.entries(others)) expect(found, name).toEqual([]);
@@ -128,6 +130,34 @@ describe("secrets", () => {
 
   it("would be found if one leaked", () => {
     expect(leaked(`x ${[...derived().values()][3]!} y`)).not.toEqual([]);
+  });
+});
+
+describe("the deposit of the roots", () => {
+  it("has every root with its version, what is public of the node, and nothing that an update notes afterwards", () => {
+    expect(inputOf(resources, "deposit")).toMatchObject({
+      folder: "deposit/dev", records: ".holdfast/dev",
+      content: {
+        place: { environment: "dev", network: "regtest", node: "alice-1", generation: 3 }, name: "alice", storePassword: STORE_PASSWORD, recipients: example.stack.recipients,
+        identities: [{ kind: "lnd-seed", nodePublicKey: example.specification.identity.nodePublicKey }], versions: { nodes: { "alice-1": {} } },
+        certificates: { "lnd-cert": expect.stringContaining("BEGIN CERTIFICATE") as string },
+        roots: { "wireguard-node": { version: 1, value: rootOf("alice-secrets-wireguard-node-root") }, "wireguard-peer-phone": { version: 1, value: rootOf("alice-tunnels-phone-root") } },
+        marks: { tunnels: { "alice-1": expect.stringMatching(/^[A-Za-z0-9+/]{43}=$/) as string } },
+      },
+    });
+  });
+
+  it("comes before the bundle and before the activation", () => {
+    const bundle = resources.find(({ name }) => name === "alice-bundle")!;
+    const isDeposit = (one: unknown): boolean => (one as pulumi.Resource & { readonly __pulumiType?: string }).__pulumiType === "holdfast:recovery:Deposit";
+    expect(([bundle.options.dependsOn].flat() as unknown[]).some(isDeposit)).toBe(true);
+    expect(([step("activate").options.dependsOn].flat() as unknown[]).some(isDeposit)).toBe(true);
+  });
+
+  it("is refused a folder that is lost with this machine, before anything is made", async () => {
+    const recorded = await record();
+    expect(() => new Node("alice", { ...example, stack: { ...example.stack, deposit: { folder: ".holdfast/deposit" } } }, recorded.watch)).toThrow(/holdfast:deposit\.folder: found "\.holdfast\/deposit"; lies inside \.holdfast/);
+    expect(recorded.resources).toEqual([]);
   });
 });
 

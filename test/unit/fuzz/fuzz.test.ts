@@ -7,7 +7,7 @@ import { makeSamples } from "./samples.js";
 import { targetsOf } from "./targets.js";
 
 /** Texts for each parser, fewer for slow ones. test/long/fuzz.test.ts has more. */
-const RUNS = Number(process.env["HOLDFAST_FUZZ_RUNS"] ?? 400);
+const RUNS = Number(process.env["HOLDFAST_FUZZ_RUNS"] ?? 250);
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-fuzz-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,8 +4,11 @@ import fc from "fast-check";
 const strange: readonly unknown[] = [
   null, true, false, 0, -1, 1.5, 2 ** 53, -(2 ** 31), 1e308, "", " ", "\0", "a", "\u202e", "\ud800", "__proto__", "constructor", "../../etc/passwd", "-----BEGIN AGE ENCRYPTED FILE-----", "age1", "9".repeat(400),
   "x".repeat(70_000), "2026-13-45T99:99:99Z", "2026-11-21T00:00:00.000Z", "0".repeat(64), "=", "AAA=", [], {}, [[]], [null], { file: "no.json" }, { file: "../x" }, { file: {} },
-  parsed('{"__proto__":{"polluted":1}}'), parsed('{"constructor":{"prototype":{"polluted":1}}}'), parsed("[".repeat(3000) + "]".repeat(3000)),
+  parsed('{"__proto__":{"polluted":1}}'), parsed('{"constructor":{"prototype":{"polluted":1}}}'), parsed("[".repeat(500) + "]".repeat(500)),
 ];
+/** A thing of its own each time: it may be changed itself. */
+const strangeThing = (which: number): unknown => parsed(JSON.stringify(strange[which % strange.length]));
+
 /** Keys of our own formats too: those of one place are put into another. */
 const keys = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "", "0", "-1", "length", "format", "file", "version", "__defineGetter__", "then"] as const;
 
@@ -36,28 +39,30 @@ function put(of: Container, key: string, value: unknown): void {
   Object.defineProperty(of, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-function apply(tree: { readonly root: unknown }, change: Change): void {
+function apply(tree: { readonly root: unknown }, change: Change, secrets: readonly string[]): void {
   const all = spots(tree);
   const spot = all[change.at % Math.max(1, all.length)];
   if (spot === undefined) return;
   const { of, key } = spot;
   const value = (of as Record<string, unknown>)[key];
   switch (change.how) {
-    case "replace": return put(of, key, strange[change.with % strange.length]);
+    case "replace": return put(of, key, strangeThing(change.with));
     case "delete": return void (Array.isArray(of) ? of.splice(Number(key), 1) : delete of[key]);
     case "repeat": return Array.isArray(of) ? void of.push(value) : put(of, `${key}x`, value);
-    case "key": return Array.isArray(value) || value === null || typeof value !== "object" ? undefined : put(value as Container, keys[change.with % keys.length]!, strange[change.at % strange.length]);
+    case "key": return Array.isArray(value) || value === null || typeof value !== "object" ? undefined : put(value as Container, keys[change.with % keys.length]!, strangeThing(change.at));
     case "copy": {
       const from = all[change.from % all.length]!;
-      return put(of, key, structuredClone((from.of as Record<string, unknown>)[from.key]));
+      const text = JSON.stringify((from.of as Record<string, unknown>)[from.key]);
+      // A secret in the place of a name would be quoted as one.
+      return secrets.some((secret) => text.includes(secret)) ? undefined : put(of, key, parsed(text));
     }
   }
 }
 
 /** A value of JSON with up to four things wrong in it. */
-export const mutatedValue = (valid: unknown): fc.Arbitrary<unknown> => changes.map((some) => {
+export const mutatedValue = (valid: unknown, secrets: readonly string[] = []): fc.Arbitrary<unknown> => changes.map((some) => {
   const tree = { root: structuredClone(valid) };
-  some.forEach((change) => apply(tree, change));
+  some.forEach((change) => apply(tree, change, secrets));
   return tree.root;
 });
 
@@ -79,8 +84,8 @@ export const mutatedText = (valid: string): fc.Arbitrary<string> => fc.array(fc.
   }, valid));
 
 /** Texts that are no valid one any more, or hardly: of a value in JSON, by its structure and by its letters. */
-export const mutatedJson = (valid: unknown): fc.Arbitrary<string> =>
-  fc.oneof({ weight: 4, arbitrary: mutatedValue(valid).map((value) => JSON.stringify(value) ?? "") }, { weight: 1, arbitrary: mutatedText(JSON.stringify(valid)) }, { weight: 1, arbitrary: fc.json({ maxDepth: 3 }) }, { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 200 }) });
+export const mutatedJson = (valid: unknown, secrets: readonly string[] = []): fc.Arbitrary<string> =>
+  fc.oneof({ weight: 4, arbitrary: mutatedValue(valid, secrets).map((value) => JSON.stringify(value) ?? "") }, { weight: 1, arbitrary: mutatedText(JSON.stringify(valid)) }, { weight: 1, arbitrary: fc.json({ maxDepth: 3 }) }, { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 200 }) });
 
 /** Bytes with some bits flipped, cut or added. */
 export const mutatedBytes = (valid: Uint8Array): fc.Arbitrary<Uint8Array> => fc.array(fc.record({ at: fc.nat(), bit: fc.nat(7), how: fc.constantFrom("flip", "flip", "cut", "end", "insert") }), { minLength: 1, maxLength: 4 })

@@ -19,7 +19,7 @@ export interface Target {
 /** Milliseconds that a parser may take for any one text. */
 const LONGEST = 1_500;
 /** So many characters in a row tell a secret. */
-const PART = 10;
+const PART = 14;
 /** JavaScript's own errors tell a mistake of ours, not of what was given. */
 const MISTAKES = [TypeError, RangeError, ReferenceError, SyntaxError, URIError];
 

@@ -24,10 +24,10 @@ export async function makeSamples() {
     environment: environment!, recovery: recovery!, wallet: wallet!, host: host!, trustee: trustee!, seed, nsec, place,
     bundle: { format: "holdfast-bundle/1", place, version: 1_790_000_000_000, files: ["lnd-wallet-password", "backup-password"].map((name) => ({ name, owner: "lnd", group: "lnd", mode: "0440", consumers: ["lnd.service"], content: secret(24) })) },
     admission: {
-      format: "holdfast-admission/1", place, nodePublicKey, sealedAt: made, mnemonic: Array.from({ length: 24 }, (_, index) => `zyzzyvaquux${String.fromCharCode(97 + index)}`),
+      format: "holdfast-admission/1", place, nodePublicKey, sealedAt: made, mnemonic: Array.from({ length: 24 }, (_, index) => `zyzzyvaquuxsyzygy${String.fromCharCode(97 + index)}`),
       files: [{ kind: "nsec", name: "main", publicIdentity: "ab".repeat(32), secret: secret(64) }],
     },
-    share: { format: "holdfast-share/1", environment: "dev", split: "ab".repeat(16), trustee: "ada", threshold: 2, shares: 3, recipient: recovery!.recipient, share: share.toString("base64"), digest },
+    share: { format: "holdfast-share/1", environment: "dev", split: "ab".repeat(16), trustee: "ada", threshold: 2, shares: 3, kind: "classical", recovery: createHash("sha256").update(recovery!.recipient).digest("hex"), share: share.toString("base64"), digest },
     kit: {
       format: "holdfast-kit/1", environment: "dev", network: "regtest", made, split: "ab".repeat(16), threshold: 2, recipient: recovery!.recipient,
       trustees: await Promise.all(["ada", "ben", "cyd"].map(async (name) => ({ name, recipient: trustee!.recipient, sealed: await sealText("share", trustee!.recipient), digest }))),
@@ -49,7 +49,7 @@ export async function makeSamples() {
     reply: { format: "holdfast-wallet/1", environment: "dev", network: "regtest", nodes: ["alice"], until: made, sealed: seed.sealed },
     kept: {
       format: "holdfast-kept-wallet/1", environment: "dev", network: "regtest", until: made, socket: "/run/x", audit: { file: "/x", environment: "dev" }, leader: { pid: 2, started: "5" },
-      nodes: [{ seed: { format: "holdfast-seed/1", environment: "dev", network: "regtest", node: "alice", nodePublicKey, mnemonic: Array.from({ length: 24 }, (_, index) => `zyzzyvaquux${String.fromCharCode(97 + index)}`) },
+      nodes: [{ seed: { format: "holdfast-seed/1", environment: "dev", network: "regtest", node: "alice", nodePublicKey, mnemonic: Array.from({ length: 24 }, (_, index) => `zyzzyvaquuxsyzygy${String.fromCharCode(97 + index)}`) },
         files: [{ format: "holdfast-file-identity/1", environment: "dev", network: "regtest", node: "alice", kind: "nsec", name: "main", publicIdentity: nsec.publicIdentity, secret: secret(64) }] }],
     },
     head: { sequence: 4, hash }, noHead: emptyHead,

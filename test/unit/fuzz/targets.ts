@@ -39,7 +39,7 @@ import type { Target } from "./property.js";
 import { secretIn, type Samples } from "./samples.js";
 
 const format = (name: string, schema: z.ZodType, sample: unknown, secrets: readonly string[] = []): Target => ({
-  name, given: mutatedJson(sample), names: new RegExp(`^the thing: (at |this is not JSON)`), secrets, parse: (text) => void parseFormat(schema, "the thing", text),
+  name, given: mutatedJson(sample, secrets), names: new RegExp(`^the thing: (at |this is not JSON)`), secrets, parse: (text) => void parseFormat(schema, "the thing", text),
 });
 
 /** Every parser of what comes from outside. @param folder for hosts and identity files */
@@ -90,9 +90,9 @@ async function onHost(samples: Samples, folder: string): Promise<Target[]> {
   const damaged = join(folder, "damaged-host");
   return [
     { name: "a sealed bundle", given: damagedFile(sealed), parse: (text) => openBundle(site, text), names: /the bundle of secrets (cannot be opened|is refused|names)|^the bundle of secrets: /, secrets: contents, cost: 4 },
-    { name: "what is in a sealed bundle", given: mutatedJson(samples.bundle), parse: async (text) => openBundle(site, await seal(text)), names: /^the bundle of secrets(:| is refused| names)/, secrets: contents, cost: 6 },
+    { name: "what is in a sealed bundle", given: mutatedJson(samples.bundle, contents), parse: async (text) => openBundle(site, await seal(text)), names: /^the bundle of secrets(:| is refused| names)/, secrets: contents, cost: 6 },
     { name: "a sealed admission", given: damagedFile(admission), parse: (text) => openAdmission(host, at, text), names: /^This one-use bundle/, secrets: words, cost: 4 },
-    { name: "what is in a sealed admission", given: mutatedJson(samples.admission), parse: async (text) => openAdmission(host, at, await seal(text)), names: /^(This|the) one-use bundle/, secrets: words, cost: 6 },
+    { name: "what is in a sealed admission", given: mutatedJson(samples.admission, words), parse: async (text) => openAdmission(host, at, await seal(text)), names: /^(This|the) one-use bundle/, secrets: words, cost: 6 },
     {
       name: "a host's own identity", given: mutatedText(samples.host.identity), secrets: contents, cost: 4, names: /identity|this host|cannot be opened/,
       parse: (text) => {
@@ -141,13 +141,13 @@ async function custody(samples: Samples, folder: string): Promise<Target[]> {
     },
     { name: "a sealed seed", given: damagedFile(samples.seed.sealed), names: /^The lnd-seed of dev\/alice/, secrets: [secretIn(identity), ...seed.mnemonic.map((word) => ` ${word} `)], cost: 6,
       parse: (sealed) => openIdentities({ ...samples.seed, sealed }, [], (one) => openText(one, identity)) },
-    { name: "what is in a sealed seed", given: mutatedJson(seed), names: /lnd-seed of dev\/alice/, secrets: [seed.mnemonic.join(" ")], cost: 10,
+    { name: "what is in a sealed seed", given: mutatedJson(seed, seed.mnemonic), names: /lnd-seed of dev\/alice/, secrets: [seed.mnemonic.join(" ")], cost: 20,
       parse: (content) => openIdentities(samples.seed, [], async () => content) },
-    { name: "what is in another sealed identity", given: mutatedJson(nsec), names: /(nsec main|lnd-seed) of dev\/alice/, secrets: [nsec.secret, Buffer.from(nsec.secret, "base64").toString().trim()], cost: 100,
+    { name: "what is in another sealed identity", given: mutatedJson(nsec, [nsec.secret]), names: /(nsec main|lnd-seed) of dev\/alice/, secrets: [nsec.secret, Buffer.from(nsec.secret, "base64").toString().trim()], cost: 100,
       parse: (content) => openIdentities(samples.seed, [samples.nsec], async (sealed) => (sealed === samples.seed.sealed ? JSON.stringify(seed) : content)) },
     { name: "a deposit", given: damagedFile(await sealText(opened, samples.recovery.recipient)), names: /^\/mnt\/deposit\/dev\/alice\/20261121/, secrets: rootSecrets, cost: 6,
       parse: (sealed) => openNewestDeposit(deposit(sealed), owner, samples.recovery.identity) },
-    { name: "what is in a deposit", given: mutatedJson(samples.roots), names: /^\/mnt\/deposit\/dev\/alice\/20261121/, secrets: rootSecrets, cost: 8,
+    { name: "what is in a deposit", given: mutatedJson(samples.roots, rootSecrets), names: /^\/mnt\/deposit\/dev\/alice\/20261121/, secrets: rootSecrets, cost: 8,
       parse: async (content) => openNewestDeposit(deposit(await sealText(content, samples.recovery.recipient)), owner, samples.recovery.identity) },
     { name: "an audit log", given: fc.oneof(mutatedText(lines.map((line) => `${printLine(line)}\n`).join("")), fc.array(mutatedValue(lines[1]), { maxLength: 3 }).map((all) => all.map((one) => `${JSON.stringify(one)}\n`).join("")), fc.string()),
       names: /nothing is thrown/, parse: (content) => verifyChain(content, [headOf(lines[2]!)]) },

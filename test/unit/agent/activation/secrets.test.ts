@@ -73,6 +73,7 @@ describe("secrets on trial", () => {
     expect(await installed(host)).toEqual(withOld);
     expect(await activate(asked(first, 6), host.site)).toMatchObject({ state: "pending" });
     expect(await commit(meant(first, 6), host.site)).toMatchObject({ state: "committed", secretsVersion: 6 });
+    expect(host.commands.join()).not.toContain("holdfast-gate");
     host.commands.length = 0;
     expect(await activate(asked(first, 6), host.site)).toMatchObject({ state: "committed", secretsVersion: 6 });
     expect(host.commands).toEqual([]);

@@ -16,7 +16,7 @@ describe("the secrets of a bundle", () => {
     const { site, commands } = await standIn(systemd("active"));
     const told = await bringBundle(site, bundleOf(5, [password, certificate, rpc]));
     expect(told).toEqual({
-      version: 5,
+      version: 5, replaces: null,
       changed: ["bitcoin-rpcpassword-privileged", "lnd-cert", "lnd-wallet-password"],
       // Each before what it comes after: otherwise systemd would take bitcoind from under a running lnd.
       restarted: ["rtl.service", "lnd.service", "bitcoind.service"],
@@ -36,7 +36,7 @@ describe("the secrets of a bundle", () => {
     const before = await installedFiles(site);
     commands.length = 0;
     const told = await bringBundle(site, bundleOf(6, [password, file("lnd-cert", "new cert", { mode: "0444", consumers: ["rtl.service"] }), rpc]));
-    expect(told).toEqual({ version: 6, changed: ["lnd-cert"], restarted: ["rtl.service"] });
+    expect(told).toEqual({ version: 6, replaces: 5, changed: ["lnd-cert"], restarted: ["rtl.service"] });
     expect(commands).toEqual([showing("rtl.service"), "systemctl try-restart -- rtl.service"]);
     const after = await installedFiles(site);
     expect(after["lnd-wallet-password"]).toEqual(before["lnd-wallet-password"]);
@@ -56,7 +56,7 @@ describe("the secrets of a bundle", () => {
     await bringBundle(site, bundleOf(5, [password, rpc]));
     const before = { files: await installedFiles(site), link: await lstat(site.layout.secrets), folder: await lstat(`${site.layout.secrets}.d/5`), folders: await lstat(`${site.layout.secrets}.d`) };
     commands.length = 0;
-    expect(await bringBundle(site, bundleOf(7, [password, rpc]))).toEqual({ version: 7, changed: [], restarted: [] });
+    expect(await bringBundle(site, bundleOf(7, [password, rpc]))).toEqual({ version: 7, replaces: 5, changed: [], restarted: [] });
     expect(commands).toEqual([]);
     expect({ files: await installedFiles(site), link: await lstat(site.layout.secrets), folder: await lstat(`${site.layout.secrets}.d/5`), folders: await lstat(`${site.layout.secrets}.d`) }).toEqual(before);
     expect(JSON.parse(await readFile(site.layout.installed, "utf8"))).toMatchObject({ version: 7 });
@@ -67,7 +67,7 @@ describe("the secrets of a bundle", () => {
     await bringBundle(site, bundleOf(5, [password, rpc]));
     await writeFile(join(site.layout.secrets, "stray"), "");
     const told = await bringBundle(site, bundleOf(6, [password]));
-    expect(told).toEqual({ version: 6, changed: ["bitcoin-rpcpassword-privileged", "stray"], restarted: ["lnd.service", "bitcoind.service"] });
+    expect(told).toEqual({ version: 6, replaces: 5, changed: ["bitcoin-rpcpassword-privileged", "stray"], restarted: ["lnd.service", "bitcoind.service"] });
     expect(Object.keys(await installedFiles(site))).toEqual(["lnd-wallet-password"]);
   });
 

@@ -107,7 +107,7 @@ describe("a delivery", () => {
     const before = await installedFiles(site);
     commands.length = 0;
     const asked = await deliverable(site, bundleOf(6, [file("lnd-wallet-password", "two"), file("rtl-password", "x", { owner: "rtl", group: "rtl" })]));
-    expect(await receive(asked, site)).toEqual({ version: 6, changed: ["lnd-wallet-password", "rtl-password"] });
+    expect(await receive(asked, site)).toEqual({ version: 6, replaces: 5, changed: ["lnd-wallet-password", "rtl-password"] });
     expect([await installedFiles(site), commands]).toEqual([before, []]);
     expect(await readFile(site.layout.deliveredBundle, "utf8")).toBe((JSON.parse(asked) as { sealed: string }).sealed);
   });

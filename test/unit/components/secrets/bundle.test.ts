@@ -11,7 +11,7 @@ describe("a sealed bundle", () => {
   it("names its place, is sealed for the host's recipient, and only its ciphertext is delivered", async () => {
     const { resources } = await record();
     const bundle = new SealedBundle("b", { place, files: pulumi.secret(files), recipient: "age1host", connection, host: { generation: 3 }, records: "environments/prod" });
-    expect(await valueOf(bundle.delivery)).toEqual({ version: 7, changed: [] });
+    expect(await valueOf(bundle.delivery)).toEqual({ version: 7, changed: [], replaces: null });
     expect(inputOf(resources, "seal")).toEqual({ recipient: "age1host", bundle: { format: "holdfast-bundle/1", place, files } });
     expect(inputOf(resources, "deliver")).toEqual({ connection, sealed: age("bundle"), place, records: "environments/prod" });
     expect(steps(resources).map(({ inputs }) => inputs["triggers"])).toEqual([[3], [3]]);

@@ -55,10 +55,10 @@ describe("a node's system", () => {
     const { resources, watch } = await record();
     const host = new CommodityHost("h", { specification: specification.host }, watch);
     const after = new pulumi.ComponentResource("holdfast:test:After", "after");
-    const bundle = Object.assign(new pulumi.ComponentResource("holdfast:test:Bundle", "bundle"), { delivery: pulumi.output({ version: 7, changed: [] }) });
+    const bundle = Object.assign(new pulumi.ComponentResource("holdfast:test:Bundle", "bundle"), { delivery: pulumi.output({ version: 7, changed: [], replaces: 6 }) });
     const activation = new SystemActivation("a", { host, toplevel, settings, proofSeconds: 90, bundle, after: [after] }, watch);
     expect(await valueOf(activation.result)).toEqual({ state: "committed", toplevel, previous: "none" });
-    expect(inputOf(resources, "activate")).toEqual({ connection: await valueOf(host.connection), toplevel, secretsVersion: 7, policy: settings.firewall.policy, tunnelKey: "node=", proofSeconds: 90 });
+    expect(inputOf(resources, "activate")).toEqual({ connection: await valueOf(host.connection), toplevel, secretsVersion: 7, replaces: 6, policy: settings.firewall.policy, tunnelKey: "node=", proofSeconds: 90 });
     expect(steps(resources).find((one) => program(one) === "activate")!.options.dependsOn).toEqual([bundle, after]);
   });
 });

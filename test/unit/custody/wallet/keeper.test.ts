@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { newIdentity, openText } from "../../../../custody/seal.js";
 import { keeperOf, type Keeper } from "../../../../custody/wallet/keeper.js";
@@ -118,6 +119,15 @@ describe("its socket", () => {
     expect(asked).toEqual([]);
     expect((await askWallet(path, { format: "holdfast-wallet/1", ask: "status" })).environment).toBe("prod");
     expect(existsSync(join(folder, "audit.jsonl"))).toBe(false);
+  }));
+
+  it("survives whatever is said to it", () => listening(async (path, asked) => {
+    const likely = fc.record({ format: fc.constantFrom("holdfast-wallet/1", "holdfast-wallet/2", 1), ask: fc.constantFrom("reseal", "", "__proto__", null), place: fc.anything(), recipient: fc.anything() });
+    await fc.assert(fc.asyncProperty(fc.oneof(fc.string(), likely.map((one) => JSON.stringify(one)), fc.json()), async (text) => {
+      expect(await say(path, `${text}\n`)).toBe("");
+    }), { numRuns: 200 });
+    expect(asked).toEqual([]);
+    expect((await askWallet(path, { format: "holdfast-wallet/1", ask: "status" })).environment).toBe("prod");
   }));
 
   it("does not come into a folder that others may enter", async () => {
