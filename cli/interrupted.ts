@@ -27,15 +27,33 @@ export function forgetRepeatable(deployment: Deployment): number {
   return operations.length - kept.length;
 }
 
+/** A stack's state as it lies in a folder; undefined where there is none, or another kind of backend. */
+function stateText(stack: string, backend: string, projectName: string): string | undefined {
+  if (!backend.startsWith("file://")) return undefined;
+  const file = join(fileURLToPath(backend), ".pulumi", "stacks", projectName, `${stack}.json`);
+  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+}
+
+/**
+ * Refuses to update a stack whose records name nodes and whose state, in a folder, has none: it would make new keys for them. (The program refuses this in any backend, once it has begun.)
+ *
+ * @param nodes ids of the nodes that the records know
+ * @throws naming the ways back
+ */
+export function requireState(nodes: readonly string[], stack: Stack, backend: string, projectName: string): void {
+  if (nodes.length === 0 || stateText(stack.name, backend, projectName)?.includes('"urn"') !== false) return;
+  throw new Error(`The records of ${stack.name} know ${nodes.join(", ")}, and its state in ${backend.replace(/\?.*$/, "")} is empty: an update would give ${nodes.length === 1 ? "it" : "them"} new keys. Nothing was touched. `
+    + `Bring the state back with \`holdfast state restore -s ${stack.name}\`; after a change of the project's name, with \`pulumi stack rename\`; in another backend, set PULUMI_BACKEND_URL.`);
+}
+
 /**
  * Does so in a stack whose state is in a folder; asks Pulumi only when that says that there is something.
  *
  * @returns a line for the operator when there was
  */
 export async function forgetInterrupted(stack: Stack, backend: string, projectName: string): Promise<string[]> {
-  if (!backend.startsWith("file://")) return [];
-  const file = join(fileURLToPath(backend), ".pulumi", "stacks", projectName, `${stack.name}.json`);
-  if (!existsSync(file) || !readFileSync(file, "utf8").includes('"pending_operations"')) return [];
+  const text = stateText(stack.name, backend, projectName);
+  if (text?.includes('"pending_operations"') !== true) return [];
   const state = await stack.exportStack();
   const forgotten = forgetRepeatable(state.deployment as Deployment);
   if (forgotten === 0) return [];

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Command } from "commander";
 import qrcode from "qrcode";
 import { execa } from "execa";
@@ -55,7 +55,7 @@ inStack("destroy", "destroy the environment's resources; a machine made here goe
   const places = here(options);
   const nodes = rehearsed(places);
   const word = (nodes.length > 0 && options.yes === true)
-    || await typed(`This destroys environment ${places.environment}: its secrets, and the hold on its identities${nodes.length > 0 ? ", its machines, its backups and its chain" : ""}.`, places.environment);
+    || await typed(`This destroys environment ${places.environment}: its secrets, and the hold on its identities${nodes.length > 0 ? ", its machines, its backups, its deposited roots and its chain" : ""}.`, places.environment);
   if (!word) throw new Error(`Nothing was destroyed. Type the environment's name when asked${nodes.length > 0 ? ", or give --yes" : ""}.`);
   await destroyStack(await openStack(places, note));
   lockPassphrase(places);
@@ -63,6 +63,7 @@ inStack("destroy", "destroy the environment's resources; a machine made here goe
   if (nodes.length === 0) return;
   const left = await raze(places.state);
   const keys = stackKeys(places);
+  rmSync(join(resolve(places.project, String(Object(keys["deposit"]).folder)), places.environment), { recursive: true, force: true });
   for (const node of nodes) rmSync(join(places.project, String(Object(Object(Object(keys["nodes"])[node])).identity)), { force: true });
   if (left.length > 0) throw new Error(`This could not be removed:\n  ${left.join("\n  ")}\nRun the same command again.`);
   print(`Environment ${places.environment} is gone, its machines, store and chain with it.`);

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { isScalar, parseDocument } from "yaml";
 import { knownCertificatesFile, knownCertificatesSchema } from "../components/secrets/knownCertificates.js";
 import { tunnelMade } from "../config/tunnelMarks.js";
@@ -50,7 +50,7 @@ export function plannedFiles(places: Places, nodes: readonly FoundNode[]): Plann
       plan(pathFor(files, which).path, json(identity), 0o644, (there) => publicIdentityIn(parseFormat(anyIdentitySchema, "identity file", there)) === publicIdentityIn(identity));
     }
     plan(passwordFile(places, files.name), `${roots.storePassword}\n`, 0o600, (there) => there.trim() === roots.storePassword);
-    if (roots.walletIdentity !== undefined) plan(identityPath(places, "wallet"), roots.walletIdentity, 0o600, (there) => there === roots.walletIdentity);
+    if (roots.walletIdentity !== undefined) plan(relative(places.project, identityPath(places, "wallet")), roots.walletIdentity, 0o600, (there) => there === roots.walletIdentity);
   }
   if (differing.length > 0) {
     throw new Error(`${[...new Set(differing)].join(", ")} ${differing.length === 1 ? "is" : "are"} there and hold${differing.length === 1 ? "s" : ""} something else than the export. Nothing was written: move what is wrong away, and run this again.`);

@@ -46,8 +46,10 @@ export async function requireNoState(places: Places, report: (line: string) => v
   const resources = deployment.resources ?? [];
   const live = resources.find(isLive);
   if (live === undefined) return "nothing-delivered";
-  throw new Error(`Stack ${places.environment} has a state with ${resources.length} resources, and something lives by it (${live.urn.slice(live.urn.lastIndexOf("::") + 2)}): there is nothing to restore. Is it the passphrase that is missing? `
-    + `\`holdfast env unlock ${places.environment}\` says so. Is it truly the wrong state? Then name the right backend (PULUMI_BACKEND_URL), or remove this one: pulumi stack rm ${places.environment} --force --preserve-config`);
+  const { environment: name } = places;
+  throw new Error(`Stack ${name} has a state with ${resources.length} resources, and something lives by it (${live.urn.slice(live.urn.lastIndexOf("::") + 2)}): there is nothing to restore. `
+    + `Is it the passphrase that is missing? The recovery identity opens it too: holdfast escrow recover -s ${name} --output FILE …, then holdfast env unlock ${name} --identity FILE. `
+    + `Is it truly the wrong state? Then name the right backend (PULUMI_BACKEND_URL), or remove this one: pulumi stack rm ${name} --force --preserve-config`);
 }
 
 /** Whether a resource says that a node was given its secrets, or that something outside of the state exists by it. */

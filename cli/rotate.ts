@@ -1,9 +1,10 @@
 import { rmSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { InvalidArgumentError, type Command } from "commander";
 import qrcode from "qrcode";
 import { recipientSchema } from "../config/text.js";
 import { agreed } from "./ask.js";
-import { unlockPassphrase } from "./keys.js";
+import { lockPassphrase, unlockPassphrase } from "./keys.js";
 import { secretOutputs } from "./nodes.js";
 import { askNewPassphrase, askPassphrase } from "./passphrase.js";
 import { memoryFile, type Places } from "./places.js";
@@ -98,11 +99,14 @@ export function rotateCommands(program: Command, here: (options: { readonly stac
       const means = await meansFor(places, options, role === "environment" ? "locked" : "unlocked");
       if (options.abandon) return abandonAge(means, role);
       await rotateAge({ ...means, vault: vaultOf(places), usePassphrase: (passphrase) => usePassphrase(places, passphrase) }, ageRequest(role, options));
+      if (role !== "environment") return;
+      lockPassphrase(places);
+      print(`Shells that were unlocked have the old passphrase: eval "$(holdfast env unlock ${places.environment})"`);
     });
 }
 
 const ageRequest = (role: Role, { identity, oldIdentity, newIdentity, recipient }: AgeOptions) => ({
-  role, ...(identity !== undefined && { identity }), ...(oldIdentity !== undefined && { oldIdentity }), ...(newIdentity !== undefined && { newIdentity }), ...(recipient !== undefined && { recipient }),
+  role, ...(identity !== undefined && { identity }), ...(oldIdentity !== undefined && { oldIdentity }), ...(newIdentity !== undefined && { newIdentity: resolve(newIdentity) }), ...(recipient !== undefined && { recipient }),
 });
 
 /** @param how `locked`: the rotation opens the environment's passphrase itself */

@@ -1,11 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { ensureEngine } from "../rehearsal/engine/engine.js";
-import { forgetInterrupted } from "./interrupted.js";
 import { projectName } from "../config/project.js";
+import { readMarks } from "../custody/records.js";
+import { ensureEngine } from "../rehearsal/engine/engine.js";
+import { forgetInterrupted, requireState } from "./interrupted.js";
 import { unlockPassphrase, type Opening, type Unlocked } from "./keys.js";
-import type { Places } from "./places.js";
+import { recordsFolder, type Places } from "./places.js";
 import { clearStaleLocks } from "./staleLock.js";
 
 /**
@@ -36,6 +37,7 @@ const defaultBackend = (places: Places): string => `file://${join(places.project
 /** Opens a stack for an update: without what a killed one had begun. */
 export async function openStackForUpdate(places: Places, report: (line: string) => void): Promise<Stack> {
   const stack = await openStack(places, report);
+  requireState(Object.keys(readMarks(recordsFolder(places)).tunnels), stack, process.env["PULUMI_BACKEND_URL"]!, projectName(places.project));
   (await forgetInterrupted(stack, process.env["PULUMI_BACKEND_URL"]!, projectName(places.project))).forEach(report);
   return stack;
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { identityToRecipient } from "age-encryption";
 import { readLog, recorded } from "../custody/audit/log.js";
@@ -12,9 +12,9 @@ import { newIdentity } from "../custody/seal.js";
 import { agreed } from "./ask.js";
 import { forgetRequest, recoverFromFiles } from "./escrow/shares.js";
 import { askPassphrase } from "./passphrase.js";
-import { auditLog, identityPath, recordsFolder, type Places } from "./places.js";
+import { auditLog, identityPath, recordsFolder, stackFile, type Places } from "./places.js";
 import { stackKeys } from "./prepare.js";
-import { plannedFiles, writeCertificates, writeFiles, writeRecipients, writeRecords, type FoundNode } from "./restoredFiles.js";
+import { plannedFiles, withRecipients, writeCertificates, writeFiles, writeRecipients, writeRecords, type FoundNode } from "./restoredFiles.js";
 import { importRoots, requireNoState } from "./restoredStack.js";
 import { openStack } from "./session.js";
 import { table } from "./table.js";
@@ -87,18 +87,21 @@ export async function restoreState(places: Places, { deposit, identity, agree }:
   const known = await requireNoState(places, note);
   const nodes = await foundNodes(places, deposit, identity);
   const files = plannedFiles(places, nodes);
+  const { recovery, wallet } = nodes[0]!.roots.recipients;
+  const stackText = readFileSync(stackFile(places), "utf8");
+  withRecipients(stackText, { environment: "one that is still to be made", recovery, wallet });
   const audit = await readLog(auditLog(places), nodes.flatMap(({ roots }) => roots.audit ?? []));
 
   print(table([["NODE", "ID", "LIGHTNING NODE", "HOST GENERATION", "ROOTS", "SEALED", "EXPORT"], ...nodes.map(({ files: { name, id }, roots, file }) => [
     name, id, roots.identities.find((one) => one.kind === "lnd-seed")?.nodePublicKey ?? "-", String(roots.place.generation), String(Object.keys(roots.roots).length), roots.sealed, file,
   ])]));
   for (const { files: { name }, roots } of nodes) if (roots.name !== name) print(`${roots.place.node} was called ${roots.name} then.`);
+  if (/^\s+secure:/m.test(stackText)) print("The stack file has values that the lost passphrase encrypted (secure: …). Set them again afterwards: pulumi config set --secret.");
   if (audit.fault !== undefined) print(`The audit log is not the one that the export saw: ${audit.fault}`);
   print(`Written anew: the environment's identity and passphrase, its records, the stack's state${files.map(({ path }) => `, ${path}`).join("")}.`);
   if (!await agree()) throw new Error("Nothing was written. Agree when asked, or give --yes.");
 
   await recorded(auditLog(places), { action: "state-restored", subject: nodes.map(({ files: { id } }) => id).join(", ") }, async () => {
-    const { recovery, wallet } = nodes[0]!.roots.recipients;
     const now = new Date();
     const made = await ensureEnvironmentIdentity(places, recovery);
     const recipients = { environment: made.recipient, recovery, wallet };

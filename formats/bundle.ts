@@ -18,7 +18,10 @@ export type SecretFile = z.infer<typeof secretFileSchema>;
 export const bundleSchema = z.strictObject({
   format: z.literal("holdfast-bundle/1"),
   place: placeSchema,
-  /** Milliseconds since 1970 at which the bundle was sealed. A host refuses a lower one than its last. */
+  /**
+   * Milliseconds since 1970 at which the bundle was sealed. Within the place's generation a host refuses a lower one than it has had, and the gate of any
+   * generation a lower one than the manifest knows.
+   */
   version: z.int().positive(),
   files: z.array(secretFileSchema),
 });

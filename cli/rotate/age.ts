@@ -26,8 +26,8 @@ export interface AgeMeans extends Means {
 const subjectOf = (role: Role): string => `age ${role}`;
 
 const WHAT: Readonly<Record<Role, readonly string[]>> = {
-  environment: ["the stack's passphrase becomes another, sealed for the new environment recipient and the recovery recipient", "the stack's state is encrypted anew under it"],
-  recovery: ["the stack's passphrase is sealed for the new recovery recipient", "the roots are sealed for it, in a new deposit", "trustees' shares are of the old identity: a new escrow is due (holdfast escrow create)"],
+  environment: ["the stack's passphrase becomes another, sealed for the new environment recipient and the recovery recipient", "the stack's state is encrypted anew under it", "copies of the state from before still open with the old passphrase: if it may have leaked, rotate the secrets too (holdfast rotate secret --all)"],
+  recovery: ["the stack's passphrase is sealed for the new recovery recipient", "the roots are sealed for it, in a new deposit", "the passphrase itself stays: if the old identity may have leaked, rotate the environment's too", "trustees' shares are of the old identity: a new escrow is due (holdfast escrow create)"],
   wallet: ["every node identity of the stack is sealed for the new wallet recipient", "whoever has the old wallet identity and a copy of an old file still opens that copy: if it may have leaked, move the funds to a new seed"],
 };
 
@@ -49,6 +49,8 @@ export async function rotateAge(means: AgeMeans, request: AgeRequest): Promise<v
 
 async function prepared(means: AgeMeans, request: AgeRequest, command: string): Promise<Underway> {
   const { role } = request;
+  const sealed = sealedPassphrase(recordsFolder(means.places));
+  if (role !== "wallet" && !existsSync(sealed)) throw new Error(`${sealed} is not there: ${means.places.environment} has no sealed passphrase to rotate. Make one first: holdfast env create ${means.places.environment}`);
   const source = await sourceOf(means, request);
   if (role === "environment" && source.from === "given" && source.file === undefined) {
     throw new Error("The new environment identity must be at hand, for the state is proven with it: --new-identity FILE in place of --recipient.");

@@ -6,7 +6,7 @@ import { formOf, recipientOf, writeIdentity, type IdentityForm } from "../../cus
 import { kindOf, requireOneKind } from "../../custody/recipients.js";
 import { newIdentity } from "../../custody/seal.js";
 import { identityPath, type Places } from "../places.js";
-import { rehearsed } from "../prepare.js";
+import { networkOf, rehearsed, stackKeys } from "../prepare.js";
 import { roles, type Role } from "../stackFile.js";
 import type { Means } from "./means.js";
 import { readSetting } from "./settings.js";
@@ -49,6 +49,9 @@ export async function sourceOf(means: Means, request: AgeRequest): Promise<Sourc
     if (request.recipient !== undefined && request.recipient !== given) throw new Error(`${request.newIdentity} is the identity of ${given}, and --recipient names ${request.recipient}. Give one of the two.`);
     requireOneKind([...others, given]);
     if (request.newIdentity === undefined && rehearsed(places).length > 0) throw new Error(`${places.environment} is a rehearsal, whose identities lie in ${places.state}. Leave --recipient out, or name the identity's file: --new-identity FILE`);
+    if (request.newIdentity !== undefined && role === "wallet" && isMainnet(places) && formOf(request.newIdentity) === "clear") {
+      throw new Error(`${request.newIdentity} would leave mainnet's wallet identity in clear on this machine. Seal it behind a passphrase (age --passphrase), or keep it elsewhere and give --recipient.`);
+    }
     if (given === recipientInForce(places, role)) throw new Error(`${given} is the ${role} recipient already. Make a new identity (age-keygen), or leave it out to have one made.`);
     const marks = [...others.map((value) => ({ kind: "recipient" as const, path: "holdfast:recipients", value })), { kind: "recipient" as const, path: `the new holdfast:recipients.${role}`, value: given }];
     const findings = sharedMarks({ environment: places.environment, marks, faults: [] }, otherEnvironments(places.project, places.environment));
@@ -63,8 +66,10 @@ export async function sourceOf(means: Means, request: AgeRequest): Promise<Sourc
   }
   const form = formOf(file);
   if (form === "plugin") throw new Error(`${file} is an age plugin's. Have the plugin make a new identity, and name it: --new-identity FILE`);
-  return { from: "made", form };
+  return { from: "made", form: role === "wallet" && isMainnet(places) ? "passphrase" : form };
 }
+
+const isMainnet = (places: Places): boolean => networkOf(stackKeys(places)) === "mainnet";
 
 /** Makes the next identity beside the one in force; one that is there is kept. */
 export async function ensureNext(means: Means, role: Role, source: Source): Promise<void> {

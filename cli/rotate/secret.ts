@@ -4,6 +4,7 @@ import type { NodeSpecification } from "../../config/specification.js";
 import { readVersions, writeVersions } from "../../custody/records.js";
 import { connectionOf } from "../nodes.js";
 import { recordsFolder } from "../places.js";
+import type { UnitState } from "./hosts.js";
 import { audited, requireAgreement, stackNow, type Means } from "./means.js";
 import { begin, resumed, walk } from "./phases.js";
 import { raised, versionOf } from "./versions.js";
@@ -116,7 +117,7 @@ export async function rotateSecrets(means: Means, request: SecretRequest): Promi
     },
     {
       name: "update", says: "bringing the new secrets",
-      work: () => means.update().catch((error: Error) => {
+      work: () => updateTelling(means, chosen).catch((error: Error) => {
         throw new Error(`${error.message}\nA host whose services did not come up with its new secrets puts the former ones back. ${records}/versions.json names the new versions: correct the fault, and \`${command}\` goes on.`, { cause: error });
       }),
     },
@@ -125,13 +126,31 @@ export async function rotateSecrets(means: Means, request: SecretRequest): Promi
   means.say(`Rotated: ${chosen.map((one) => `${one.id} of ${one.node.name}`).join(", ")}.`);
 }
 
-/** With those consumers alone that the hosts have. */
-async function withUnitsThere(means: Means, chosen: readonly Rotatable[]): Promise<readonly Rotatable[]> {
+/** How the consumers of each node are, as far as its host has them: by node's id, then by unit. */
+async function consumersNow(means: Means, chosen: readonly Rotatable[]): Promise<ReadonlyMap<string, Readonly<Record<string, UnitState>>>> {
   const stack = stackNow(means);
   const nodes = new Map(chosen.map(({ node }) => [node.id, node]));
-  const there = new Map(await Promise.all([...nodes.values()].map(async (node) =>
-    [node.id, Object.keys(await means.hosts.states(connectionOf(stack, node), [...new Set(chosen.filter((one) => one.node.id === node.id).flatMap(({ consumers }) => consumers))]))] as const)));
-  return chosen.map((one) => ({ ...one, consumers: one.consumers.filter((unit) => there.get(one.node.id)!.includes(unit)) }));
+  return new Map(await Promise.all([...nodes.values()].map(async (node) => {
+    const units = new Set(chosen.filter((one) => one.node.id === node.id).flatMap(({ consumers }) => consumers));
+    return [node.id, await means.hosts.units(connectionOf(stack, node), [...units])] as const;
+  })));
+}
+
+/** With those consumers alone that the hosts have. */
+async function withUnitsThere(means: Means, chosen: readonly Rotatable[]): Promise<readonly Rotatable[]> {
+  const there = await consumersNow(means, chosen);
+  return chosen.map((one) => ({ ...one, consumers: one.consumers.filter((unit) => there.get(one.node.id)![unit] !== undefined) }));
+}
+
+/** Updates the hosts, and tells what restarted of what reads the secrets. */
+async function updateTelling(means: Means, chosen: readonly Rotatable[]): Promise<void> {
+  const before = await consumersNow(means, chosen);
+  await means.update();
+  const after = await consumersNow(means, chosen);
+  for (const [id, units] of after) {
+    const restarted = Object.entries(units).filter(([unit, { invocation }]) => before.get(id)?.[unit]?.invocation !== invocation).map(([unit]) => unit).sort();
+    means.say(`${chosen.find(({ node }) => node.id === id)!.node.name}: restarted ${restarted.join(", ") || "nothing"}`);
+  }
 }
 
 /** Milliseconds in which a restarted service has to be up. */
@@ -140,10 +159,11 @@ const PATIENCE = 90_000;
 async function requireUp(means: Means, chosen: readonly Rotatable[]): Promise<void> {
   const stack = stackNow(means);
   for (const node of stack.nodes.filter(({ id }) => chosen.some((one) => one.node.id === id))) {
-    const units = [...new Set(chosen.filter((one) => one.node.id === node.id).flatMap(({ consumers }) => consumers))];
+    const own = chosen.filter((one) => one.node.id === node.id);
     const connection = connectionOf(stack, node);
     const fault = async (): Promise<string | undefined> => {
-      const down = Object.entries(await means.hosts.states(connection, units)).filter(([, active]) => !["active", "inactive"].includes(active)).map(([unit, active]) => `${unit} is ${active}`);
+      const units = (await consumersNow(means, own)).get(node.id) ?? {};
+      const down = Object.entries(units).filter(([, { active }]) => !["active", "inactive"].includes(active)).map(([unit, { active }]) => `${unit} is ${active}`);
       if (down.length > 0) return down.join(", ");
       const { state, reason } = await means.hosts.gate(connection);
       return state === "open" ? undefined : `its gate is ${state}${reason === undefined ? "" : ` (${reason})`}`;

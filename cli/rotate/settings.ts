@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { isSeq, parseDocument, type Document } from "yaml";
+import { isScalar, isSeq, parseDocument, type Document } from "yaml";
 import { stackFile, type Places } from "../places.js";
 
 /** A setting's place: the key after `holdfast:`, and the way from there. */
@@ -30,12 +30,20 @@ function find(places: Places, [key, ...rest]: Path): Found {
 /** A setting of a stack: from its file, or from the JSON file that stands in its place there. */
 export const readSetting = (places: Places, path: Path): unknown => find(places, path).value;
 
-/** Changes one setting where it stands. Comments in the stack file stay. A crash leaves the old file or the new one. */
+/** Needs no quotes in YAML. */
+const PLAIN = /^[A-Za-z./~][\w./~@+-]*$/;
+
+/** Changes one setting where it stands; a text letter for letter in its place. Comments in the stack file stay. A crash leaves the old file or the new one. */
 export function writeSetting(places: Places, path: Path, value: unknown): void {
   const { file } = find(places, path);
   if (file !== undefined) return replaceFile(file.path, `${JSON.stringify(changed(file.content, file.rest, value), undefined, 2)}\n`);
-  const document = parseDocument(readFileSync(stackFile(places), "utf8"));
+  const text = readFileSync(stackFile(places), "utf8");
+  const document = parseDocument(text);
   const whole = ["config", `holdfast:${path[0]}`, ...path.slice(1)];
+  const node = document.getIn(whole, true);
+  if (typeof value === "string" && isScalar(node) && node.range) {
+    return replaceFile(stackFile(places), text.slice(0, node.range[0]) + (PLAIN.test(value) ? value : JSON.stringify(value)) + text.slice(node.range[1]));
+  }
   if (Array.isArray(value)) setList(document, whole, value.map(String));
   else if (value === undefined) document.deleteIn(whole);
   else document.setIn(whole, value);

@@ -194,7 +194,7 @@ describe("an update", () => {
   it("delivers a changed password of the store, and builds nothing for it", async () => {
     writeFileSync(join(folder, "store-password"), "another-password");
     await up();
-    expect(ran()).toEqual(["deliver", "seal"]);
+    expect(ran()).toEqual(["deliver", "deposit", "seal"]);
   });
 
   it("goes on where it failed, with the step that failed and those behind it", async () => {

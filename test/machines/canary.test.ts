@@ -1,15 +1,18 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { identityIn, openText } from "../../custody/seal.js";
+import { writeIdentity } from "../../custody/identityFile.js";
+import { identityIn, newIdentity, openText } from "../../custody/seal.js";
 import type { Bundle } from "../../formats/bundle.js";
 import type { Seed } from "../../formats/identity.js";
+import type { Share } from "../../formats/share.js";
 import { namesOf } from "../../rehearsal/machines/names.js";
-import { inNamespace } from "../../rehearsal/machines/processes.js";
+import { inNamespace, processes } from "../../rehearsal/machines/processes.js";
+import { memoryHolds } from "../memory.js";
 import { newProject, type Project } from "../project.js";
 import { canaryFor, patternsOf, pemLines, rootOf, sampled, type Canary, type Finding, type Samples } from "./canary.js";
 import { passOf } from "./phone.js";
@@ -20,11 +23,16 @@ let canary: Canary;
 let samples: Samples;
 let secrets: Map<string, string>;
 let mnemonic: string[];
+/** Nothing that was made here has it on the disk: the wallet's file is behind a passphrase, as on mainnet. */
+let walletIdentity = "";
+/** Those who keep shares, somewhere else. */
+const trustees: { readonly name: string; readonly identity: string; readonly recipient: string; readonly file: string }[] = [];
 /** Newer than this is what the deployer left. */
 let marker = "";
 const outputs = new Map<string, string>();
 
 const inState = (name: string): string => readFileSync(join(project.state, name), "utf8");
+const inRecords = (name: string): string => join(project.state, name);
 const machine = (): string => rootOf(inNamespace(namesOf(project.state, "alice").namespace).map(({ pid }) => pid));
 const machineFolder = (part: string): string => join(project.state, "machines", "alice", part);
 
@@ -38,8 +46,8 @@ interface Resource {
 /** A value of `pulumi stack export --show-secrets`. */
 const clear = (value: unknown): unknown => (typeof value === "object" && value !== null && "plaintext" in value ? JSON.parse(String(value.plaintext)) : value);
 
-/** Everything that is secret about this environment, by name, as its owner gets it. */
-async function collect(): Promise<Map<string, string>> {
+/** Everything that is secret about this environment now, by name, as its owner gets it. */
+async function collect(when: string): Promise<Map<string, string>> {
   const shown = await project.pulumi("stack", "export", "--show-secrets", "--stack", "dev");
   const { resources } = (JSON.parse(shown.stdout) as { deployment: { resources: Resource[] } }).deployment;
   const roots = resources.filter(({ type }) => type === "random:index/randomPassword:RandomPassword").map(({ urn, outputs: made }) => [`root ${urn.split("::").at(-1)}`, String(clear(made!["result"]))] as const);
@@ -50,7 +58,7 @@ async function collect(): Promise<Map<string, string>> {
   const installed = readdirSync(`${machine()}/etc/nix-bitcoin-secrets/`).filter((name) => name !== "lnd-cert").map((name) => [`installed ${name}`, secretPart(name, readFileSync(`${machine()}/etc/nix-bitcoin-secrets/${name}`, "utf8"))] as const);
   const passes = await Promise.all(["phone", "laptop"].map((peer) => passOf(project, peer)));
   const unlocked = await project.holdfast("env", "unlock");
-  return new Map([
+  const all = [
     ...roots, ...delivered, ...installed,
     ...passes.flatMap(({ peer, configuration, lndconnect }) => [
       [`key of ${peer}`, /^PrivateKey = (.*)$/m.exec(configuration)![1]!] as const, [`preshared key of ${peer}`, /^PresharedKey = (.*)$/m.exec(configuration)![1]!] as const,
@@ -59,17 +67,68 @@ async function collect(): Promise<Map<string, string>> {
     ]),
     ["passphrase", readFileSync(/^export PULUMI_CONFIG_PASSPHRASE_FILE='(.*)'$/m.exec(unlocked.stdout)![1]!, "utf8").trim()],
     ["store password", inState("store-password").trim()],
-    ...["environment", "recovery", "wallet"].map((role) => [`${role} identity`, identityIn(inState(`${role}.age-key`), role)] as const),
+    // The recovery identity is gone once it is escrowed.
+    ...["environment", "recovery"].filter((role) => existsSync(join(project.state, `${role}.age-key`))).map((role) => [`${role} identity`, identityIn(inState(`${role}.age-key`), role)] as const),
+    ["wallet identity", walletIdentity],
     ["the host's identity", identityIn(readFileSync(`${machine()}/var/lib/holdfast/identity.age-key`, "utf8"), "identity")],
     // Its first lines are the format's header and the public key.
     ["SSH key", inState("ssh_ed25519").split("\n").slice(3).join("\n")],
-  ]);
+  ] as const;
+  return new Map(all.map(([name, value]) => [`${name}, ${when}`, value]));
 }
 
 async function seedWords(): Promise<string[]> {
   const { sealed } = JSON.parse(inState("alice.lnd-seed.json")) as { sealed: string };
-  return (JSON.parse(await openText(sealed, identityIn(inState("wallet.age-key"), "wallet"))) as Seed).mnemonic;
+  return (JSON.parse(await openText(sealed, walletIdentity)) as Seed).mnemonic;
 }
+
+/** Puts the wallet identity behind a passphrase, and takes it out of the stack file: what opens the node's identities is the wallet's socket. */
+async function lockWallet(): Promise<void> {
+  const file = join(project.state, "wallet.age-key");
+  walletIdentity = identityIn(readFileSync(file, "utf8"), file);
+  const { wallet } = JSON.parse(inState("recipients.json")) as { wallet: string };
+  for (const path of [file, `${file}.pub`]) rmSync(path, { force: true });
+  await writeIdentity(file, { identity: walletIdentity, recipient: wallet }, { form: "passphrase", passphrase: WALLET_PASSPHRASE });
+  writeFileSync(join(marker, "wallet-passphrase"), WALLET_PASSPHRASE, { mode: 0o600 });
+  project.edit("Pulumi.dev.yaml", (text) => text.replace(/^ {2}holdfast:wallet:\n.*\n/m, ""));
+}
+
+/** Runs lines as an operator types them into one shell. */
+async function shell(...lines: string[]): Promise<{ readonly exitCode: number; readonly output: string }> {
+  const script = ['holdfast() { node cli/holdfast.mjs "$@"; }', "set -e", ...lines].join("\n");
+  const PATH = [join(project.folder, ".shims"), resolve("node_modules/.bin"), process.env["PATH"]].join(":");
+  const result = await execa("sh", ["-c", script], { cwd: project.folder, env: { PATH, NO_COLOR: "1" }, all: true, reject: false, stdin: "ignore", timeout: 400_000 });
+  return { exitCode: result.exitCode ?? -1, output: result.all };
+}
+
+/** Splits the recovery identity among three, proves that it comes back, and gets it back. */
+async function escrow(): Promise<void> {
+  for (const name of ["ada", "ben", "cyd"]) {
+    const file = join(marker, `${name}.age-key`);
+    const made = await newIdentity();
+    writeFileSync(file, `${made.identity}\n`, { mode: 0o600 });
+    trustees.push({ name, file, ...made });
+  }
+  await said("holdfast escrow create", project.holdfast("escrow", "create", "--threshold", "2", ...trustees.flatMap(({ name, recipient }) => ["--trustee", `${name}=${recipient}`]), "--yes"));
+  const asked = await said("holdfast escrow request", project.holdfast("escrow", "request"));
+  const to = /^age1\S+$/m.exec(asked)![0];
+  secrets.set("one-time identity", identityIn(inState("escrow-request.age-key"), "one-time identity"));
+  const answers: string[] = [];
+  for (const { name, file } of trustees.slice(1)) {
+    const answer = join(marker, `${name}.answer`);
+    writeFileSync(answer, await said(`holdfast escrow contribute, ${name}`, project.holdfast("escrow", "contribute", "--share", inRecords(`escrow/${name}.age`), "--identity", file, "--for", to)));
+    answers.push("--share", answer);
+  }
+  await said("holdfast escrow drill", project.holdfast("escrow", "drill", ...answers));
+  const given = trustees.slice(0, 2).flatMap(({ name, file }) => ["--share", inRecords(`escrow/${name}.age`), "--identity", file]);
+  const output = join(marker, "recovered.age-key");
+  await said("holdfast escrow recover", project.holdfast("escrow", "recover", ...given, "--output", output));
+  expect(readFileSync(output, "utf8")).toContain(secrets.get("recovery identity, at first"));
+  rmSync(output);
+  for (const { name, identity } of trustees) secrets.set(`share of ${name}`, (JSON.parse(await openText(readFileSync(inRecords(`escrow/${name}.age`), "utf8"), identity)) as Share).share);
+}
+
+const keepers = (): number[] => processes().filter(({ argv }) => argv.includes(join(project.folder, "dist", "wallet-keeper.js"))).map(({ pid }) => pid);
 
 /** Files below folders, by find(1). */
 async function filesBelow(roots: readonly string[], { without, newerThan }: { readonly without: readonly string[]; readonly newerThan?: string }): Promise<string[]> {
@@ -95,6 +154,7 @@ function changeSecret(): void {
 }
 
 /** In memory, for its user alone: the passphrase of a command while it runs, and of a shell that unlocked the environment. */
+const WALLET_PASSPHRASE = "correct horse battery staple, of this test";
 const WHILE_IT_RUNS = /^\/dev\/shm\/holdfast-\d+\/[0-9a-f]{12}-dev(\.\d+)?\.passphrase /;
 const UNLOCKED = /^\/dev\/shm\/holdfast-\d+\/[0-9a-f]{12}-dev\.passphrase$/;
 const MENDED = "const version = Date.now();";
@@ -105,7 +165,10 @@ beforeAll(async () => {
   writeFileSync(join(marker, "marker"), "");
   project = await newProject();
   samples = sampled(["/tmp", "/var/tmp", "/dev/shm", `/dev/shm/holdfast-${userInfo().uid}`, `/tmp/holdfast-ssh-${userInfo().uid}`], (path) => /^\/tmp\/(holdfast-(?!ssh-)|bash_|go-build|node-compile-cache|vitest)|^\/dev\/shm\/holdfast-canary/.test(path));
-  await said("holdfast up, from nothing", project.holdfast("up", "--yes"));
+  await said("holdfast machine create", project.holdfast("machine", "create", "--yes"));
+  await lockWallet();
+  const unlock = `eval "$(holdfast wallet unlock --passphrase-file '${join(marker, "wallet-passphrase")}' --for 60m)"`;
+  await said("holdfast up, from nothing, in a shell with an unlocked wallet", shell(unlock, "holdfast up --yes"));
   const storePasswords = [inState("store-password").trim()];
 
   changeSecret();
@@ -123,19 +186,31 @@ beforeAll(async () => {
   expect(await said("pulumi up --diff, flake broken", project.pulumi("up", "--yes", "--non-interactive", "--diff"), "failed")).toContain("syntax error");
   project.edit("rehearsal/system/flake.nix", (text) => text.replace(/\n\}$/, ""));
   await said("holdfast up, mended", project.holdfast("up", "--yes"));
+  secrets = await collect("at first");
+  mnemonic = await seedWords();
+
+  await said("holdfast rotate age environment", project.holdfast("rotate", "age", "environment", "--yes"));
+  await said("holdfast rotate ssh", project.holdfast("rotate", "ssh", "--yes"));
+  await said("holdfast rotate secret --all", project.holdfast("rotate", "secret", "--all", "--yes"));
+  await escrow();
+  await said("holdfast rotate wireguard, cut short", project.holdfast("rotate", "wireguard", "phone", "--within", "1s", "--output", join(marker, "phone.conf"), "--yes"), "failed");
+  for (const [name, value] of await collect("rotated")) secrets.set(name, value);
   samples.stop();
+  await said("holdfast audit verify", project.holdfast("audit", "verify"));
+  await said("holdfast audit show", project.holdfast("audit", "show", "--last", "500"));
+  await said("holdfast env check", project.holdfast("env", "check"));
   await said("holdfast status", project.holdfast("status"));
   await said("pulumi stack", project.pulumi("stack", "--non-interactive"));
   await said("pulumi stack output", project.pulumi("stack", "output", "--json"));
 
-  secrets = await collect();
   storePasswords.forEach((value, index) => secrets.set(`store password ${index + 1}`, value));
-  mnemonic = await seedWords();
+  secrets.set("wallet passphrase", WALLET_PASSPHRASE);
   canary = canaryFor(patternsOf(secrets, mnemonic));
 });
 
 afterAll(async () => {
   samples?.stop();
+  await project.holdfast("wallet", "lock");
   canary?.remove();
   rmSync(marker, { recursive: true, force: true });
   if (process.env["HOLDFAST_KEEP"] === undefined) expect(await project.remove()).toEqual([]);
@@ -147,6 +222,28 @@ describe("no secret value", () => {
     expect([...secrets.keys()].filter((name) => name.startsWith("root ")).length).toBeGreaterThanOrEqual(8);
     expect([...secrets.keys()].filter((name) => name.startsWith("bundle ")).length).toBeGreaterThanOrEqual(10);
     for (const [name, value] of secrets) expect(value.length, name).toBeGreaterThanOrEqual(20);
+    for (const name of ["environment identity", "SSH key", "passphrase", "bundle lnd-key", "installed wg-node-private-key"]) expect(secrets.get(`${name}, rotated`), name).not.toBe(secrets.get(`${name}, at first`));
+    expect([...secrets.keys()]).toEqual(expect.arrayContaining(["recovery identity, at first", "wallet identity, rotated", "share of ada", "share of ben", "share of cyd", "one-time identity"]));
+  });
+
+  it("is in the audit log, the records, the escrow's kit and pages, the journal of a rotation, or the deposit", async () => {
+    const deposit = join(project.folder, "deposit", "dev");
+    const deposited = readdirSync(join(deposit, "dev", "alice")).filter((name) => name.endsWith(".roots.age"));
+    expect(deposited.length).toBeGreaterThanOrEqual(2);
+    const written = ["audit.jsonl", "audit.jsonl.head", "passphrase.age", "versions.json", "marks.json", "rotation.json", "escrow/kit.json", ...trustees.flatMap(({ name }) => [`escrow/${name}.age`, `escrow/${name}.html`])].map(inRecords);
+    for (const path of written) expect(existsSync(path), path).toBe(true);
+    expect(existsSync(join(project.state, "recovery.age-key"))).toBe(false);
+    const log = readFileSync(inRecords("audit.jsonl"), "utf8");
+    for (const action of ["environment-unlocked", "wallet-unlocked", "identity-resealed", "bundle-delivered", "roots-deposited", "escrow-created", "escrow-drilled", "escrow-recovered", "age-rotated", "ssh-rotated", "secret-rotated", "wireguard-rotated"]) expect(log).toContain(action);
+    expect(await canary.search([...written, deposit])).toEqual([]);
+  });
+
+  it("is in the process that keeps the unlocked wallet but in its memory, which no core dump shows", async () => {
+    const [keeper, ...others] = keepers();
+    expect(others).toEqual([]);
+    expect(memoryHolds(keeper!, mnemonic.slice(4, 9).join('","'))).toBe(true);
+    expect(await canary.search(["environ", "cmdline", "limits", "fdinfo"].map((name) => `/proc/${keeper}/${name}`))).toEqual([]);
+    expect(readFileSync(`/proc/${keeper}/limits`, "utf8")).toMatch(/^Max core file size +0 +0/m);
   });
 
   it("is in the stack's export, nor in any file of its state", async () => {
@@ -164,7 +261,7 @@ describe("no secret value", () => {
     console.log(`${samples.passes()} looks at ${samples.processes()} processes, ${samples.files.size} passing files`);
     expect(samples.passes()).toBeGreaterThan(100);
     expect(samples.text()).toContain("holdfast-agent");
-    for (const step of ["hold", "certify", "reach", "install", "contact", "seal", "deliver", "activate", "open"]) expect(samples.text()).toContain(`dist/steps/${step}.js`);
+    for (const step of ["hold", "certify", "reach", "install", "contact", "seal", "deliver", "activate", "open", "deposit"]) expect(samples.text()).toContain(`dist/steps/${step}.js`);
     expect(await canary.searchTexts(new Map([["samples", samples.text()]]))).toEqual([]);
     expect([...samples.files.keys()].filter((path) => path.includes("automation-logs"))).toEqual([]);
     expect([...samples.files.keys()].some((path) => WHILE_IT_RUNS.test(path)), "the watch saw the passphrase's own file").toBe(true);
@@ -196,9 +293,9 @@ describe("no secret value", () => {
   it("is left in a file of the project or of this machine, but in those that are made to hold it", async () => {
     const machines = [machineFolder("root"), machineFolder("upper"), machineFolder("work")];
     const inProject = await canary.search(await filesBelow([project.folder], { without: machines }));
-    expect(except(inProject, [/^\/\.holdfast\/dev\/((environment|recovery|wallet)\.age-key|ssh_ed25519|store-password)$/], project.folder)).toEqual([]);
+    expect(except(inProject, [/^\/\.holdfast\/dev\/(environment\.age-key|ssh_ed25519|store-password)$/], project.folder)).toEqual([]);
     const elsewhere = await filesBelow(["/tmp", "/var/tmp", "/var/log", "/dev/shm", "/run", "/root"], {
-      without: ["/tmp/holdfast-project-*", "/dev/shm/holdfast-canary-*", "*/machines/*/upper", "*/machines/*/root", "*/machines/*/work", "/run/netns"], newerThan: join(marker, "marker"),
+      without: ["/tmp/holdfast-project-*", `${marker}/*`, "/dev/shm/holdfast-canary-*", "*/machines/*/upper", "*/machines/*/root", "*/machines/*/work", "/run/netns"], newerThan: join(marker, "marker"),
     });
     expect(except(await canary.search(elsewhere), [UNLOCKED])).toEqual([]);
   });
@@ -209,7 +306,7 @@ describe("no secret value", () => {
 });
 
 describe("the same search", () => {
-  const value = (name: string): string => secrets.get(name)!;
+  const value = (name: string): string => secrets.get(name) ?? secrets.get(`${name}, rotated`)!;
   const four = (): string => mnemonic.slice(9, 13).join(" ");
 
   it("finds an argument and an environment of a process", async () => {
@@ -222,7 +319,7 @@ describe("the same search", () => {
     await Promise.all(children.map((child) => new Promise((done) => child.once("exit", done))));
     planted.stop();
     const found = (await canary.searchTexts(new Map([["samples", planted.text()]]))).map(({ secret }) => secret);
-    expect(found).toEqual(expect.arrayContaining([expect.stringMatching(/lnd-wallet-password$/), expect.stringMatching(/^store password/), "seed"]));
+    expect(found).toEqual(expect.arrayContaining([expect.stringMatching(/lnd-wallet-password/), expect.stringMatching(/^store password/), "seed"]));
   });
 
   it("finds a file that came and went", async () => {
@@ -249,7 +346,7 @@ describe("the same search", () => {
   it("finds a line of the journal", async () => {
     await project.ssh("alice", `logger 'the password is ${value("bundle backup-password")}'`);
     const journal = await project.ssh("alice", "journalctl --all --no-pager --sync >/dev/null; journalctl --all --no-pager -o export");
-    expect((await canary.searchTexts(new Map([["journal", journal.stdout]]))).map(({ secret }) => secret)).toEqual(expect.arrayContaining([expect.stringMatching(/backup-password$/)]));
+    expect((await canary.searchTexts(new Map([["journal", journal.stdout]]))).map(({ secret }) => secret)).toEqual(expect.arrayContaining([expect.stringMatching(/backup-password/)]));
   });
 
   it("finds a value in a copy of the state, in an output and in the store", async () => {
@@ -261,7 +358,23 @@ describe("the same search", () => {
     expect(new Set((await canary.searchTexts(told)).map(({ path }) => path))).toEqual(new Set(secrets.keys()));
     const file = join(project.state, "store", "canary");
     writeFileSync(file, encodeURIComponent(value("passphrase")));
-    expect(await canary.search([join(project.state, "store")])).toEqual([{ path: file, secret: "passphrase" }]);
+    expect(await canary.search([join(project.state, "store")])).toEqual([{ path: file, secret: "passphrase, rotated" }]);
     rmSync(file);
+  });
+
+  it("finds a share in a copy of the audit log, a recovery identity in a copy of a trustee's page, and a root in one of the deposit", async () => {
+    const [deposited] = readdirSync(join(project.folder, "deposit/dev/dev/alice"));
+    const copies = new Map([
+      ["log", `${readFileSync(inRecords("audit.jsonl"), "utf8")}{"note":"${value("share of ben")}"}\n`],
+      ["page", readFileSync(inRecords("escrow/ada.html"), "utf8").replace("</body>", `<p>${value("recovery identity, at first")}</p></body>`)],
+      ["deposit", `${readFileSync(join(project.folder, "deposit/dev/dev/alice", deposited!), "latin1")}${Buffer.from(JSON.stringify({ value: value([...secrets.keys()].find((name) => /^root .*, rotated$/.test(name))!) })).toString("base64")}`],
+    ]);
+    expect((await canary.searchTexts(copies)).map(({ path, secret }) => `${path}: ${secret.split(" ")[0]}`).sort()).toEqual(["deposit: root", "log: share", "page: recovery"]);
+  });
+
+  it("finds the wallet's identity in a process of its own", async () => {
+    const child = spawn("sleep", ["5"], { env: { PATH: process.env["PATH"] ?? "", KEY: walletIdentity } });
+    expect((await canary.search([`/proc/${child.pid}/environ`])).map(({ secret }) => secret)).toEqual([expect.stringMatching(/^wallet identity/)]);
+    child.kill();
   });
 });

@@ -7,7 +7,7 @@ import { pullThePlug, runningSteps, trialOn } from "./deployer.js";
 
 /** Every step, and how far into it the deployer dies, in milliseconds: in the middle of its work where that takes long enough to have one; of `activate`, into the trial. */
 const moments: ReadonlyMap<string, number> = new Map([
-  ["hold", 40], ["certify", 120], ["reach", 150], ["install", 700], ["contact", 120], ["seal", 80], ["deliver", 150], ["activate", 100], ["open", 1500],
+  ["hold", 40], ["deposit", 60], ["certify", 120], ["reach", 150], ["install", 700], ["contact", 120], ["seal", 80], ["deliver", 150], ["activate", 100], ["open", 1500],
 ]);
 
 let project: Project;

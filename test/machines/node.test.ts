@@ -88,7 +88,7 @@ describe("up", () => {
   it("refuses a wrong configuration in preview, by its path, and touches nothing", async () => {
     const right = readFileSync(join(project.folder, "Pulumi.dev.yaml"), "utf8");
     const called = project.connections();
-    project.edit("Pulumi.dev.yaml", (text) => text.replace(/^( +)network: 10\.10\.0\.0\/24$/m, "$&\n$1tunel: here"));
+    project.edit("Pulumi.dev.yaml", (text) => text.replace(/^( +)network: 10\.99\.0\.0\/24$/m, "$&\n$1tunel: here"));
     try {
       for (const refused of [await project.holdfast("preview"), await project.pulumi("preview", "-s", "dev"), await project.holdfast("up", "--yes")]) {
         expect(refused.exitCode).not.toBe(0);
@@ -189,7 +189,7 @@ describe("secrets", () => {
     });
 
     it("are refused when they are older than the host's own", async () => {
-      expect(await refused(() => deliver(place, 1))).toMatch(/is refused: it was sealed 1970-01-01.*, and this host has one of 2\d{3}-/);
+      expect(await refused(() => deliver(place, 1))).toMatch(/is refused: it was sealed 1970-01-01.*, and this host has had one of 2\d{3}-/);
     });
 
     it("are refused when they are sealed for another host", async () => {

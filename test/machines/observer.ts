@@ -47,7 +47,7 @@ export function observe(project: Project, node: string): Observer {
       const before = await runs();
       await work();
       const after = await runs();
-      return [...new Set([...before.keys(), ...after.keys()])].filter((unit) => before.get(unit) !== after.get(unit)).sort();
+      return [...new Set([...before.keys(), ...after.keys()])].filter((unit) => (before.get(unit) ?? "") !== (after.get(unit) ?? "")).sort();
     },
     starts: (...units) => number(`journalctl --sync; journalctl --quiet --boot --output=cat ${units.map((unit) => `--unit=${unit}`).join(" ")} | grep --count --extended-regexp '^(Started|Finished) '`),
     traces: (...paths) => on(`find ${paths.join(" ")} -printf '%p %l %i %T@ %C@ %U:%G %m\\n' | sort`),

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { hostLayout } from "../../formats/hostLayout.js";
 import { namesOf } from "../../rehearsal/machines/names.js";
 import { signal } from "../../rehearsal/machines/processes.js";
 import { until } from "../../rehearsal/run.js";
@@ -108,7 +109,7 @@ describe("a first deployment", () => {
     expect(await onAlice("systemctl list-units --all --plain --no-legend 'holdfast-*' 'wireguard-*' 'btcd*' 'lnd*' 'bitcoind*' | grep --invert-match not-found || true")).toBe("");
     expect(await onAlice("find /run/systemd/system -lname '/nix/store/*'")).toBe("");
     expect(await onAlice("nft list tables; ip -brief link show wg-node 2>/dev/null || true")).toBe("");
-    expect(await onAlice(`test ! -e ${PROFILE} && echo none`)).toBe("none");
+    expect(await onAlice(`test ! -e ${PROFILE} && test ! -e ${hostLayout.secrets} && echo none`)).toBe("none");
   });
 
   it("works the next time, when the system is sound", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ConcurrentUpdateError, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, describe, expect, it } from "vitest";
-import { forgetInterrupted, forgetRepeatable, type Deployment } from "../../../cli/interrupted.js";
+import { forgetInterrupted, forgetRepeatable, requireState, type Deployment } from "../../../cli/interrupted.js";
 
 const operation = (type: string, resource: string) => ({ type, resource: { type: resource, urn: `urn:${resource}` } });
 const step = operation("creating", "command:local:Command");
@@ -28,6 +28,14 @@ describe("a stack in a folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-interrupted-"));
   const backend = pathToFileURL(folder).href;
   afterAll(() => rmSync(folder, { recursive: true }));
+
+  it("without anything in it is refused when the records know its nodes: they would get new keys", () => {
+    const { stack } = stackWith("lost", []);
+    expect(() => requireState(["alice"], stack, `${backend}?metadata=skip`, "holdfast")).toThrow(/know alice, .* is empty.* new keys.*Nothing was touched.*holdfast state restore -s lost.*pulumi stack rename/);
+    expect(() => requireState([], stack, backend, "holdfast")).not.toThrow();
+    expect(() => requireState(["alice"], stack, "s3://elsewhere", "holdfast")).not.toThrow();
+    expect(() => requireState(["alice"], stackWith("whole", [step]).stack, backend, "holdfast")).not.toThrow();
+  });
 
   /** A stack of this name whose exported state has these operations; what is asked of it is noted. */
   function stackWith(name: string, operations: readonly object[]) {

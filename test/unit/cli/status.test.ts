@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ensureRehearsalKeys } from "../../../cli/keys.js";
 import type { KeyAge } from "../../../cli/keyAges.js";
 import { specification } from "../../../cli/nodes.js";
@@ -16,9 +16,11 @@ let places: Places;
 const now = (): Date => new Date();
 const daysAgo = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
 
+const template = mkdtempSync(join(tmpdir(), "holdfast-status-"));
+
 /** A rehearsal's project whose machine, store and chain are only said to be there. */
-beforeEach(async () => {
-  project = mkdtempSync(join(tmpdir(), "holdfast-status-"));
+beforeAll(async () => {
+  project = template;
   for (const file of ["Pulumi.yaml", "Pulumi.dev.yaml"]) cpSync(join(import.meta.dirname, "../../..", file), join(project, file));
   places = placesOf(project, "dev");
   await ensureRehearsalKeys(places);
@@ -30,6 +32,12 @@ beforeEach(async () => {
   writeFileSync(join(places.state, "alice.store.json"), JSON.stringify({ repository: "rest:https://10.231.0.1:8000/alice/", user: "alice", passwordFile: ".holdfast/dev/store-password" }));
   mkdirSync(join(project, "deposit/dev/dev/alice"), { recursive: true });
   writeFileSync(join(project, "deposit/dev/dev/alice/20261121T000000.000Z.roots.age"), "sealed");
+});
+afterAll(() => rmSync(template, { recursive: true, force: true }));
+beforeEach(() => {
+  project = mkdtempSync(join(tmpdir(), "holdfast-status-"));
+  cpSync(template, project, { recursive: true, preserveTimestamps: true });
+  places = placesOf(project, "dev");
 });
 afterEach(() => rmSync(project, { recursive: true, force: true }));
 

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { splitIdentity } from "../../../custody/escrow/split.js";
 import { newIdentity, sealText } from "../../../custody/seal.js";
 import { makeFileIdentity, makeSeed } from "../../../custody/wallet/make.js";
 import { emptyHead } from "../../../custody/audit/chain.js";
@@ -15,8 +16,8 @@ export async function makeSamples() {
   const nsec = await makeFileIdentity(owner, { kind: "nsec", name: "main" }, now);
   const secret = (length: number): string => randomBytes(length).toString("base64");
   const { nodePublicKey } = seed;
-  const share = randomBytes(33);
-  const digest = createHash("sha256").update(share).digest("hex");
+  const shares = await splitIdentity(recovery!.identity, { environment: "dev", recipient: recovery!.recipient, threshold: 2, trustees: ["ada", "ben", "cyd"] });
+  const digest = createHash("sha256").update("share").digest("hex");
   const versions = { format: "holdfast-versions/1", nodes: { alice: { "lnd-key": { version: 2, rotated: made }, "wireguard-peer-phone": { version: 1, candidate: 2, rotated: made } } } };
   const marks = { format: "holdfast-marks/1", passphrase: "ab".repeat(32), tunnels: { alice: randomBytes(32).toString("base64") }, made: { environment: made, ssh: made } };
   const hash = "cd".repeat(32);
@@ -27,7 +28,7 @@ export async function makeSamples() {
       format: "holdfast-admission/1", place, nodePublicKey, sealedAt: made, mnemonic: Array.from({ length: 24 }, (_, index) => `zyzzyvaquuxsyzygy${String.fromCharCode(97 + index)}`),
       files: [{ kind: "nsec", name: "main", publicIdentity: "ab".repeat(32), secret: secret(64) }],
     },
-    share: { format: "holdfast-share/1", environment: "dev", split: "ab".repeat(16), trustee: "ada", threshold: 2, shares: 3, kind: "classical", recovery: createHash("sha256").update(recovery!.recipient).digest("hex"), share: share.toString("base64"), digest },
+    shares,
     kit: {
       format: "holdfast-kit/1", environment: "dev", network: "regtest", made, split: "ab".repeat(16), threshold: 2, recipient: recovery!.recipient,
       trustees: await Promise.all(["ada", "ben", "cyd"].map(async (name) => ({ name, recipient: trustee!.recipient, sealed: await sealText("share", trustee!.recipient), digest }))),

@@ -14,8 +14,12 @@ import { ConfigurationRefused } from "../../../config/refusal.js";
 import { marksOf } from "../../../config/marks.js";
 import { stackFileKeys } from "../../../config/project.js";
 import { resolveFiles, specify } from "../../../config/specify.js";
+import { underway } from "../../../cli/rotate/journal.js";
 import { headOf, nextLine, printLine, verifyChain } from "../../../custody/audit/chain.js";
 import { openNewestDeposit } from "../../../custody/deposit/roots.js";
+import { readKit } from "../../../custody/escrow/kit.js";
+import { recoverIdentity } from "../../../custody/escrow/recover.js";
+import { shareIn } from "../../../custody/escrow/sealedShare.js";
 import { exportableIdentity } from "../../../custody/deposit/walletIdentity.js";
 import { identityOf, openerOf, recipientOf } from "../../../custody/identityFile.js";
 import { identityIn, openText, sealText } from "../../../custody/seal.js";
@@ -38,13 +42,14 @@ import { mutatedBytes, mutatedJson, mutatedText, mutatedValue } from "./mutate.j
 import type { Target } from "./property.js";
 import { secretIn, type Samples } from "./samples.js";
 
-const format = (name: string, schema: z.ZodType, sample: unknown, secrets: readonly string[] = []): Target => ({
-  name, given: mutatedJson(sample, secrets), names: new RegExp(`^the thing: (at |this is not JSON)`), secrets, parse: (text) => void parseFormat(schema, "the thing", text),
-});
+function format(name: string, schema: z.ZodType, sample: unknown, secrets: readonly string[] = []): Target {
+  parseFormat(schema, `the sample of ${name}`, JSON.stringify(sample));
+  return { name, given: mutatedJson(sample, secrets), names: /^the thing: (at |this is not JSON)/, secrets, parse: (text) => void parseFormat(schema, "the thing", text) };
+}
 
 /** Every parser of what comes from outside. @param folder for hosts and identity files */
 export async function targetsOf(samples: Samples, folder = mkdtempSync(join(tmpdir(), "holdfast-fuzz-"))): Promise<Target[]> {
-  return [...formats(samples), ...await onHost(samples, folder), ...await custody(samples, folder), ...configuration(samples), ...probes()];
+  return [...formats(samples), ...await onHost(samples, folder), ...await custody(samples, folder), ...await escrow(samples, folder), ...configuration(samples), ...probes()];
 }
 
 function formats(samples: Samples): Target[] {
@@ -56,7 +61,7 @@ function formats(samples: Samples): Target[] {
     format("a seed's file", identityFileSchema, samples.seed),
     format("another identity's file", fileIdentitySchema, samples.nsec),
     format("an identity's file of any kind", anyIdentitySchema, samples.nsec),
-    format("a share", shareSchema, samples.share, [samples.share.share]),
+    format("a share", shareSchema, samples.shares[0], [samples.shares[0]!.share]),
     format("a recovery kit", kitSchema, samples.kit),
     format("roots", rootsSchema, samples.roots, [samples.roots.storePassword, ...Object.values(samples.roots.roots).map(({ value }) => value)]),
     format("versions", versionsSchema, samples.versions),
@@ -151,6 +156,31 @@ async function custody(samples: Samples, folder: string): Promise<Target[]> {
       parse: async (content) => openNewestDeposit(deposit(await sealText(content, samples.recovery.recipient)), owner, samples.recovery.identity) },
     { name: "an audit log", given: fc.oneof(mutatedText(lines.map((line) => `${printLine(line)}\n`).join("")), fc.array(mutatedValue(lines[1]), { maxLength: 3 }).map((all) => all.map((one) => `${JSON.stringify(one)}\n`).join("")), fc.string()),
       names: /nothing is thrown/, parse: (content) => verifyChain(content, [headOf(lines[2]!)]) },
+  ];
+}
+
+/** What trustees send, and what a recovery makes of it. */
+async function escrow(samples: Samples, folder: string): Promise<Target[]> {
+  const [share, other] = samples.shares;
+  const secrets = [...samples.shares.map((one) => one.share), secretIn(samples.recovery.identity)];
+  const sealed = await sealText(JSON.stringify(share), samples.trustee.recipient);
+  const opener = { name: "the one-time identity", open: (text: string) => openText(text, samples.trustee.identity) };
+  return [
+    { name: "a trustee's answer", given: fc.oneof(damagedFile(sealed), mutatedText(`> Here it is:\n> ${sealed.replaceAll("\n", "\n> ")}\n> Ada`)), names: /^ada\.age/, secrets, cost: 6, parse: (text) => shareIn("ada.age", Buffer.from(text), [opener]) },
+    { name: "what is in a trustee's answer", given: mutatedJson(share, secrets), names: /^ada\.age/, secrets, cost: 6, parse: async (text) => shareIn("ada.age", Buffer.from(await sealText(text, samples.trustee.recipient)), [opener]) },
+    { name: "shares that are put together", given: mutatedJson([share, other], secrets), names: /share/, secrets, cost: 4, parse: async (text) => {
+      const shares = shareSchema.array().safeParse(parsedOr(text));
+      if (shares.success) await recoverIdentity(shares.data);
+    } },
+    { name: "the kit in a folder of records", given: mutatedJson(samples.kit), names: /kit/, cost: 4, parse: (text) => {
+      mkdirSync(join(folder, "escrow"), { recursive: true });
+      writeFileSync(join(folder, "escrow", "kit.json"), text);
+      readKit(folder);
+    } },
+    { name: "the journal of rotations", given: mutatedJson({ format: "holdfast-rotation/1", rotations: [{ subject: "ssh", command: "holdfast rotate ssh", began: samples.roots.sealed, phase: "prove", facts: { key: "value" } }] }), names: /rotation\.json/, cost: 4, parse: (text) => {
+      writeFileSync(join(folder, "rotation.json"), text);
+      underway(folder);
+    } },
   ];
 }
 

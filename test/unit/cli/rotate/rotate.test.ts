@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ageText, keyAges } from "../../../../cli/keyAges.js";
 import { abandonAge, rotateAge } from "../../../../cli/rotate/age.js";
-import { activeStates, loginArguments, loginResult, statesCommand } from "../../../../cli/rotate/hosts.js";
+import { unitStates, loginArguments, loginResult, unitsCommand } from "../../../../cli/rotate/hosts.js";
 import { underway } from "../../../../cli/rotate/journal.js";
 import { opensSalt } from "../../../../cli/rotate/salt.js";
 import { chosenSecrets, rotatables, rotateSecrets, secretPreview } from "../../../../cli/rotate/secret.js";
@@ -62,6 +62,7 @@ describe("rotate secret", () => {
   it("rotates all that can be in one update", async () => {
     await rotateSecrets(world.means, {});
     expect(world.updates()).toBe(1);
+    expect(world.said).toContain("alice: restarted bitcoind.service, lnd.service, wireguard-wg-node.service");
     expect(Object.entries(versionsOf(world)).map(([id, { version }]) => `${id} ${version}`).sort()).toEqual(rotatables(node()).map(({ id }) => `${id} 2`).sort());
     expect(audit().slice(-2)).toEqual(["secret-rotated all secrets begun", "secret-rotated all secrets done"]);
   });
@@ -242,6 +243,10 @@ describe("a setting", () => {
     writeSetting(places, ["access", "authorizedKeys"], ["ssh-ed25519 A one", "ssh-ed25519 C three"]);
     expect(readFileSync(stack, "utf8")).toBe("# first\nconfig:\n  holdfast:access:\n    authorizedKeys:\n      - ssh-ed25519 A one # Anna's\n      - ssh-ed25519 C three\n  holdfast:recipients:\n    file: r.json\n");
     writeSetting(places, ["recipients", "wallet"], "age1v");
+    writeSetting(places, ["access", "identityFile"], "~/.ssh/id");
+    writeFileSync(stack, readFileSync(stack, "utf8").replace("~/.ssh/id", "~/.ssh/id     # Anna's"));
+    writeSetting(places, ["access", "identityFile"], "a key");
+    expect(readFileSync(stack, "utf8")).toContain('identityFile: "a key"     # Anna\'s\n');
     expect(JSON.parse(readFileSync(join(folder, "r.json"), "utf8"))).toEqual({ environment: "age1a", wallet: "age1v" });
     expect([readSetting(places, ["recipients", "wallet"]), readSetting(places, ["recipients"]), readSetting(places, ["nothing", "here"])]).toEqual(["age1v", { environment: "age1a", wallet: "age1v" }, undefined]);
     rmSync(folder, { recursive: true });
@@ -250,9 +255,9 @@ describe("a setting", () => {
 
 describe("what hosts say", () => {
   it("tells which of the units there are, and how each is", () => {
-    expect(statesCommand(["lnd.service", "a@b.service"])).toBe("systemctl show --property=Id,LoadState,ActiveState -- lnd.service a@b.service");
-    expect(() => statesCommand(["x; rm"])).toThrow();
-    expect(activeStates("Id=lnd.service\nLoadState=loaded\nActiveState=active\n\nId=electrs.service\nLoadState=not-found\nActiveState=inactive\n")).toEqual({ "lnd.service": "active" });
+    expect(unitsCommand(["lnd.service", "a@b.service"])).toBe("systemctl show --property=Id,LoadState,ActiveState,InvocationID -- lnd.service a@b.service");
+    expect(() => unitsCommand(["x; rm"])).toThrow();
+    expect(unitStates("Id=lnd.service\nLoadState=loaded\nActiveState=active\nInvocationID=ab\n\nId=electrs.service\nLoadState=not-found\nActiveState=inactive\n")).toEqual({ "lnd.service": { active: "active", invocation: "ab" } });
   });
 
   it("tells which key got in", () => {
@@ -288,7 +293,7 @@ describe("the age of keys", () => {
     world.phoneComes = false;
     await expect(rotatePeer(world.means, { peer: "phone", within: 0 })).rejects.toThrow();
     const ages = keyAges(world.places);
-    expect(ages.map(({ key, version }) => (version === undefined ? key : `${key} ${version}`))).toEqual([
+    expect(ages.filter(({ fixed }) => !fixed).map(({ key, version }) => (version === undefined ? key : `${key} ${version}`))).toEqual([
       "age environment", "age recovery", "age wallet", "passphrase", "ssh",
       "secret bitcoin-rpc-password 1", "secret bitcoin-rpc-password-public 1", "secret lnd-tls-key 2", "secret wireguard-node 1", "wireguard phone 1", "wireguard laptop 1",
     ]);

@@ -131,7 +131,7 @@ export function worldFrom(source: string, power: Power): World {
       configurations: async () => ({ alice: Object.fromEntries(known().map(([name, peer, version]) => [name, `[Interface]\nPrivateKey = ${keysOf(peer, version).privateKey}\n`])) }),
       hosts: {
         gate: async () => ({ format: "holdfast-gate/1", state: "open", phase: "open", changed: new Date().toISOString() }),
-        states: async (_, units) => Object.fromEntries(units.filter((unit) => ["bitcoind.service", "lnd.service", "wireguard-wg-node.service"].includes(unit)).map((unit) => [unit, "active"])),
+        units: async (_, units) => Object.fromEntries(units.filter((unit) => ["bitcoind.service", "lnd.service", "wireguard-wg-node.service"].includes(unit)).map((unit) => [unit, { active: "active", invocation: `${unit} ${updates}` }])),
         probe: async () => ({
           system: "", failedUnits: [], firewallLoaded: true, secretsVersion: 1,
           tunnel: { publicKey: "", port: 51820, peers: 0, lastHandshake: null, handshakes: Object.fromEntries(known().map(([name, peer, version]) => [keysOf(peer, version).publicKey, name.endsWith("-next") && !world.phoneComes ? 0 : 1])) },
