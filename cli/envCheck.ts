@@ -56,7 +56,7 @@ function stateOf(project: string, environment: string): EnvironmentState {
     ...(unfilled > 0 ? [`Pulumi.${environment}.yaml has ${unfilled} values that still say REPLACE-ME.`] : []),
     ...roles.filter((role) => identities[role] === "clear" && !rehearsal).map((role) => `${fileOf(role)} is in clear.`),
     ...(["clear", "passphrase"].includes(identities.recovery) && !rehearsal
-      ? [`The recovery identity still lies whole in ${fileOf("recovery")}${existsSync(join(records, recordFiles.escrow)) ? ", though there is an escrow: prove that with `holdfast escrow drill`, then remove the file." : ": `holdfast escrow create` splits it among trustees."}`] : []),
+      ? [`The recovery identity still lies whole in ${fileOf("recovery")}${existsSync(join(records, recordFiles.escrow)) ? ", though there is an escrow: `holdfast escrow create`, run again, goes on where it stopped and removes it." : ": `holdfast escrow create` splits it among trustees."}`] : []),
     ...(rehearsal ? ["A rehearsal: its keys guard worthless coins, and all lie on this machine in clear."] : []),
   ];
   const [known] = Object.values(recipients);

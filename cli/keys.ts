@@ -33,7 +33,9 @@ export async function ensureRehearsalKeys(places: Places): Promise<void> {
 
   const sshKey = path(places, "ssh_ed25519");
   if (!existsSync(sshKey)) await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `holdfast-${places.environment}`, "-f", sshKey], { timeout: 10_000 });
-  writeFileSync(path(places, "authorized-keys.json"), JSON.stringify([readFileSync(`${sshKey}.pub`, "utf8").trim()]), { mode: 0o644 });
+  // A rotation in progress has two keys in it.
+  const authorized = path(places, "authorized-keys.json");
+  if (!existsSync(authorized)) writeFileSync(authorized, JSON.stringify([readFileSync(`${sshKey}.pub`, "utf8").trim()]), { mode: 0o644 });
 
   if (!existsSync(sealedPassphrase(records))) {
     forgetEncryptionSalt(places);

@@ -3,6 +3,7 @@ import type { NodeSpecification, StackSpecification } from "../config/specificat
 import { CommodityHost } from "./host/commodity.js";
 import { lndconnect } from "./network/lndconnect.js";
 import { Tunnels } from "./network/wireguard.js";
+import { plainly } from "./plainly.js";
 import { Deposit, requireDepositFolder } from "./recovery/deposit.js";
 import { Gate } from "./recovery/gate.js";
 import { ownTunnelKey } from "./recovery/ownRoots.js";
@@ -54,7 +55,7 @@ export class Node extends pulumi.ComponentResource {
     }, inside);
     // By way of the held identities: another node's seed or key is refused before anything is built for it.
     const settings = pulumi.all([tunnelKey, tunnels.peers, identities.seed, identities.files]).apply(([publicKey, peers, seed, files]) =>
-      settingsOf({ ...specification, identity: seed, identities: files }, stack.authorizedKeys, { publicKey, peers }));
+      plainly(() => settingsOf({ ...specification, identity: seed, identities: files }, stack.authorizedKeys, { publicKey, peers })));
 
     const host = new CommodityHost(`${name}-host`, {
       specification: specification.host, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }),

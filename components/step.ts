@@ -2,6 +2,7 @@ import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
 import { parseFormat } from "../formats/versioned.js";
+import { plainly } from "./plainly.js";
 import type { HostGeneration } from "./host/host.js";
 
 export interface StepArgs<T> {
@@ -34,5 +35,5 @@ export function step<T>(name: string, args: StepArgs<T>, options: pulumi.CustomR
     additionalSecretOutputs: ["stdin", "stdout", "stderr"],
     ...(args.host?.resource && { deletedWith: args.host.resource }),
   });
-  return command.stdout.apply((text) => parseFormat(args.output, `answer of step ${args.program}`, text));
+  return command.stdout.apply((text) => plainly(() => parseFormat(args.output, `answer of step ${args.program}`, text)));
 }
