@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { nameSchema, networks } from "../formats/place.js";
+import { serviceSchema } from "../formats/services.js";
+import { nixosSchema } from "../formats/settings.js";
 import { addressSchema, firstHostAddress, isHostAddress, networkSchema, pathSchema, portSchema, publicKeySchema, recipientSchema, repositorySchema } from "./text.js";
 
 /** How a commodity host is reached: five facts known before first contact. */
@@ -86,6 +88,10 @@ export const nodeSchema = z.strictObject({
   /** From where SSH answers. */
   ssh: z.strictObject({ from: z.enum(["internet", "tunnel"], { error: "wants internet or tunnel" }).default("internet") }).prefault({}),
   backup: orFile(backupSchema),
+  /** What runs besides what every node has (bitcoind, the tunnels, the off-site backup), as nix-bitcoin names it. */
+  services: z.array(serviceSchema).default(["lnd"]),
+  /** How NixOS is set up; the rehearsal has none of it. */
+  nixos: nixosSchema.prefault({}),
 });
 
 /** All of a stack's configuration, keys as in the stack file without `holdfast:`. */

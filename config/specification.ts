@@ -2,6 +2,7 @@ import type { FileIdentity, IdentityFile } from "../formats/identity.js";
 import type { Network } from "../formats/place.js";
 import type { Marks, SecretVersion, Versions } from "../formats/records.js";
 import type { Service } from "../formats/services.js";
+import type { NixosSettings } from "../formats/settings.js";
 import type { HostSpecification, Recipients } from "./schema.js";
 
 /** A peer of a node's tunnel. */
@@ -23,6 +24,7 @@ export interface NodeSpecification {
   readonly identities: readonly FileIdentity[];
   /** What runs on it: decides which secrets it has. */
   readonly services: readonly Service[];
+  readonly nixos: NixosSettings;
   /** Secrets that were rotated, by secret id. */
   readonly versions: Readonly<Record<string, SecretVersion>>;
   readonly lightning: { readonly alias: string; readonly p2pPort: number; readonly restPort: number };

@@ -145,8 +145,8 @@ function readIdentity<T extends IdentityFile | FileIdentity>(
   return identity;
 }
 
-/** What every node runs until a stack can choose. */
-const SERVICES: readonly Service[] = ["bitcoind", "lnd", "wireguard", "offsite-backup"];
+/** What every node runs. */
+const ALWAYS: readonly Service[] = ["bitcoind", "wireguard", "offsite-backup"];
 
 function specifyNode(
   { environment, network, name, id }: Owner,
@@ -172,7 +172,8 @@ function specifyNode(
     host,
     identity,
     identities,
-    services: SERVICES,
+    services: [...new Set([...ALWAYS, ...node.services])],
+    nixos: node.nixos,
     versions: versions.nodes[id] ?? {},
     lightning: { ...node.lightning, alias: node.lightning.alias ?? name },
     bitcoinPeers: bitcoinSchema.parse(node.bitcoin).peers,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fileIdentityKinds } from "./identity.js";
 import { nameSchema, placeSchema } from "./place.js";
+import { serviceSchema } from "./services.js";
 
 const ipv4 = z.ipv4();
 const port = z.int().min(1).max(65535);
@@ -15,6 +16,29 @@ export const policyRuleSchema = z.strictObject({
 });
 export type PolicyRule = z.infer<typeof policyRuleSchema>;
 
+const disk = z.string().startsWith("/dev/disk/by-id/", "wants a name below /dev/disk/by-id/, which stays the same");
+
+/** How NixOS is set up, beyond the services. The rehearsal's system has none of it. */
+export const nixosSchema = z.strictObject({
+  /** nix-bitcoin's preset; each has what the one before it has. */
+  preset: z.enum(["secure-node", "hardened", "hardened-extended"]).default("secure-node"),
+  /** `netns`: each service in a network namespace of its own (nix-bitcoin's netns-isolation). Excludes WireGuard. */
+  isolation: z.enum(["none", "netns"]).default("none"),
+  /** `enforced`: services reach the world through Tor alone. `optional`: they may use the clear net beside it. */
+  tor: z.enum(["enforced", "optional"]).default("enforced"),
+  /** Services with a web page that the tunnel's peers reach. Nobody else does. */
+  published: z.array(z.enum(["btcpayserver", "rtl", "mempool"])).default([]),
+  /** What disko makes of the disks at installation. `kept`: the host is NixOS already, and its own hardware configuration is used. */
+  disks: z.discriminatedUnion("layout", [
+    z.strictObject({ layout: z.literal("kept") }),
+    z.strictObject({ layout: z.enum(["single", "hetzner"]), disk, encrypted: z.boolean().default(false) }),
+    z.strictObject({ layout: z.literal("mirror"), disks: z.tuple([disk, disk]), encrypted: z.boolean().default(false) }),
+  ]).default({ layout: "kept" }),
+  /** A LUKS volume for the bulk below /var/lib, opened with the secret `data-volume-key`; never wiped by an installation. */
+  dataVolume: disk.optional(),
+});
+export type NixosSettings = z.infer<typeof nixosSchema>;
+
 /** Everything the stack hands to Nix and, as /etc/holdfast/settings.json, to the agent. Holds no secret: it goes into the Nix store. */
 export const settingsSchema = z.strictObject({
   format: z.literal("holdfast-settings/1"),
@@ -28,6 +52,9 @@ export const settingsSchema = z.strictObject({
     p2pPort: port,
     restPort: port,
   }),
+  /** What runs. */
+  services: z.array(serviceSchema).default(["bitcoind", "lnd", "wireguard", "offsite-backup"]),
+  nixos: nixosSchema.prefault({}),
   /** Identities that lie in files: the gate opens nothing before each is in its place. */
   identities: z.array(z.strictObject({ kind: z.enum(fileIdentityKinds), name: nameSchema, publicIdentity: z.string() })).default([]),
   bitcoin: z.strictObject({

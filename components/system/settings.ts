@@ -28,6 +28,8 @@ export function settingsOf(
     place: placeOf(node),
     authorizedKeys: [...authorizedKeys],
     lightning: { ...node.lightning, nodePublicKey: node.identity.nodePublicKey },
+    services: [...node.services],
+    nixos: node.nixos,
     identities: node.identities.map(({ kind, name, publicIdentity }) => ({ kind, name, publicIdentity })),
     bitcoin: { peers: [...node.bitcoinPeers], rpcUser: "privileged" },
     tunnel: {

@@ -15,7 +15,7 @@ import { openStore } from "../../agent/backup/store.js";
 import { watchBackup } from "../../agent/backup/watch.js";
 import { backupReportSchema } from "../../formats/backupReport.js";
 import { hostLayout } from "../../formats/hostLayout.js";
-import type { Settings } from "../../formats/settings.js";
+import { nixosSchema, type Settings } from "../../formats/settings.js";
 import { eventually, freePort, newSeed, restOf, sleep, startChain, startLnd, tlsPair, type Chain, type LndConfiguration, type Rest, type Running } from "./lightningWorld.js";
 
 const alice = newSeed(randomBytes(16), randomBytes(5));
@@ -123,6 +123,8 @@ beforeAll(async () => {
     place: { environment: "dev", network: "regtest", node: "alice", generation: 1 },
     authorizedKeys: ["ssh-ed25519 AAAA test"],
     lightning: { alias: "alice", nodePublicKey: alice.nodePublicKey, p2pPort: await freePort(), restPort: await freePort() },
+    services: ["bitcoind", "lnd", "wireguard", "offsite-backup"],
+    nixos: nixosSchema.parse({}),
     identities: [],
     bitcoin: { peers: [], rpcUser: "rehearsal" },
     tunnel: { address: "10.0.0.1", prefixLength: 24, port: 51820, publicKey: "x", peers: [] },

@@ -2,6 +2,7 @@ import { rmSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { nixosSchema } from "../../../formats/settings.js";
 import { noMarks, noVersions } from "../../../formats/records.js";
 import type { NodeSpecification, StackSpecification } from "../../../config/specification.js";
 
@@ -100,6 +101,7 @@ export function exampleNode(): { readonly specification: NodeSpecification; read
     },
     identities: [],
     services: ["bitcoind", "lnd", "wireguard", "offsite-backup"],
+    nixos: nixosSchema.parse({}),
     versions: {},
     lightning: { alias: "alice", p2pPort: 9735, restPort: 8080 },
     bitcoinPeers: ["10.231.0.1:18444"],

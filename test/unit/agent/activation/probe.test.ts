@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseTunnel, policyMark, probe } from "../../../../agent/activation/probe.js";
-import type { Settings } from "../../../../formats/settings.js";
+import { nixosSchema, type Settings } from "../../../../formats/settings.js";
 import { place, standIn, type Answer } from "../secrets/standIn.js";
 
 const ruleset = (mark: string): string => `table inet holdfast\ndelete table inet holdfast\ntable inet holdfast {\n  comment "policy ${mark}"\n  chain input {\n    type filter hook input priority 0; policy drop;\n    tcp dport 22 accept comment "ssh"\n  }\n}\n`;
@@ -13,6 +13,8 @@ const settings: Settings = {
   place,
   authorizedKeys: ["ssh-ed25519 AAAA test"],
   lightning: { alias: "alice", nodePublicKey: `02${"a".repeat(64)}`, p2pPort: 9735, restPort: 8080 },
+  services: ["bitcoind", "lnd", "wireguard", "offsite-backup"],
+  nixos: nixosSchema.parse({}),
   identities: [],
   bitcoin: { peers: [], rpcUser: "privileged" },
   tunnel: { address: "10.10.0.1", prefixLength: 24, port: 51820, publicKey: "k", peers: [] },

@@ -6,7 +6,7 @@ import { systemHost, type GateHost, type Layout } from "../../../../agent/gate/h
 import type { Lnd } from "../../../../agent/gate/lnd.js";
 import { hostLayout } from "../../../../formats/hostLayout.js";
 import type { Manifest } from "../../../../formats/manifest.js";
-import type { Settings } from "../../../../formats/settings.js";
+import { nixosSchema, type Settings } from "../../../../formats/settings.js";
 
 export const ours = `02${"a".repeat(64)}`;
 export const foreign = `03${"b".repeat(64)}`;
@@ -15,6 +15,8 @@ export const settings: Settings = {
   place: { environment: "dev", network: "regtest", node: "alice", generation: 2 },
   authorizedKeys: ["ssh-ed25519 AAAA test"],
   lightning: { alias: "alice", nodePublicKey: ours, p2pPort: 9735, restPort: 8080 },
+  services: ["bitcoind", "lnd", "wireguard", "offsite-backup"],
+  nixos: nixosSchema.parse({}),
   identities: [],
   bitcoin: { peers: [], rpcUser: "lnd" },
   tunnel: { address: "10.0.0.1", prefixLength: 24, port: 51820, publicKey: "x", peers: [] },
