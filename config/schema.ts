@@ -56,6 +56,8 @@ const lightningSchema = z.strictObject({
   /** What other nodes see. Defaults to the node's name. */
   alias: z.string().min(1, "wants 1 to 32 characters").max(32, "wants 1 to 32 characters").optional(),
   p2pPort: portSchema.default(9735),
+  /** Core Lightning's, where it runs beside LND. */
+  clightningPort: portSchema.default(9736),
   restPort: portSchema.default(8080),
 });
 
@@ -88,7 +90,7 @@ export const nodeSchema = z.strictObject({
   /** From where SSH answers. */
   ssh: z.strictObject({ from: z.enum(["internet", "tunnel"], { error: "wants internet or tunnel" }).default("internet") }).prefault({}),
   backup: orFile(backupSchema),
-  /** What runs besides what every node has (bitcoind, the tunnels, the off-site backup), as nix-bitcoin names it. */
+  /** What runs besides what every node has (bitcoind, the tunnels, the off-site backup), as nix-bitcoin names it. What goes together: config/combinations.ts. */
   services: z.array(serviceSchema).default(["lnd"]),
   /** How NixOS is set up; the rehearsal has none of it. */
   nixos: nixosSchema.prefault({}),

@@ -27,7 +27,7 @@ export interface NodeSpecification {
   readonly nixos: NixosSettings;
   /** Secrets that were rotated, by secret id. */
   readonly versions: Readonly<Record<string, SecretVersion>>;
-  readonly lightning: { readonly alias: string; readonly p2pPort: number; readonly restPort: number };
+  readonly lightning: { readonly alias: string; readonly p2pPort: number; readonly restPort: number; readonly clightningPort: number };
   readonly bitcoinPeers: readonly string[];
   readonly tunnel: {
     readonly network: string;

@@ -3,6 +3,7 @@ import { brief, mixedKinds } from "../custody/recipients.js";
 import type { Versions } from "../formats/records.js";
 import type { Service } from "../formats/services.js";
 import { parseFormat } from "../formats/versioned.js";
+import { combinationFindings, identityFindings } from "./combinations.js";
 import { passphraseFindings, sharedMarks, type EnvironmentMarks } from "./environments.js";
 import { marksOf, recordsIn, recordsOf } from "./marks.js";
 import { ConfigurationRefused, findingsOf, type Finding } from "./refusal.js";
@@ -36,6 +37,7 @@ export function specify(
   const recipients = recipientsSchema.parse(stack.recipients);
   const own = marksOf(environment, resolved, read);
   findings.push(...sharedMarks(own, others), ...mixedRecipients(recipients), ...sharedIds(stack.nodes));
+  findings.push(...Object.entries(stack.nodes).flatMap(([name, node]) => combinationFindings(name, node, stack.network)));
   if (passphrase !== undefined) findings.push(...passphraseFindings(own, others, passphrase));
   const records = recordsOf(environment, resolved);
   const { versions, marks } = recordsIn(records, read, []);
@@ -43,6 +45,7 @@ export function specify(
     const owner = { environment, network: stack.network, name, id: node.id ?? name, recipients };
     const identity = readIdentity({ ...owner, path: node.identity, kind: "identity" }, identityFileSchema, read, findings);
     const identities = node.identities.flatMap((path) => readIdentity({ ...owner, path, kind: "identities" }, fileIdentitySchema, read, findings) ?? []);
+    findings.push(...identityFindings(name, node.services, identities));
     return identity ? [specifyNode(owner, node, { identity, identities, versions }, read, findings)] : [];
   });
   if (findings.length > 0) throw new ConfigurationRefused(findings);
@@ -172,7 +175,7 @@ function specifyNode(
     host,
     identity,
     identities,
-    services: [...new Set([...ALWAYS, ...node.services])],
+    services: [...new Set([...ALWAYS, ...node.services, ...(node.nixos.dataVolume === undefined ? [] : ["data-volume" as const])])],
     nixos: node.nixos,
     versions: versions.nodes[id] ?? {},
     lightning: { ...node.lightning, alias: node.lightning.alias ?? name },

@@ -51,6 +51,8 @@ export const settingsSchema = z.strictObject({
     nodePublicKey: z.string().regex(/^0[23][0-9a-f]{64}$/),
     p2pPort: port,
     restPort: port,
+    /** Core Lightning's port for other nodes, where it runs beside LND. */
+    clightningPort: port.optional(),
   }),
   /** What runs. */
   services: z.array(serviceSchema).default(["bitcoind", "lnd", "wireguard", "offsite-backup"]),

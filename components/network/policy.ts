@@ -1,23 +1,27 @@
+import { localPorts, publishedPorts } from "../../config/ports.js";
 import type { NodeSpecification } from "../../config/specification.js";
 import type { PolicyRule } from "../../formats/settings.js";
 
-/** Who may reach what of a node: the one table from which the host's firewall, the cloud's and the probes from outside are made. What is not here is dropped. */
-export function policyOf(node: Pick<NodeSpecification, "lightning" | "tunnel" | "sshFrom">): PolicyRule[] {
+/**
+ * Who may reach what of a node: the one table from which the host's firewall, the cloud's and the probes from outside are made. What is not here is dropped,
+ * and a service that is not on the node has no rule.
+ */
+export function policyOf(node: Pick<NodeSpecification, "lightning" | "tunnel" | "sshFrom" | "services" | "nixos">): PolicyRule[] {
+  const has = (service: NodeSpecification["services"][number]): boolean => node.services.includes(service);
   return [
     { name: "ssh", protocol: "tcp", port: 22, from: node.sshFrom },
-    { name: "lightning", protocol: "tcp", port: node.lightning.p2pPort, from: "internet" },
+    ...(has("lnd") ? [{ name: "lightning", protocol: "tcp", port: node.lightning.p2pPort, from: "internet" } as const] : []),
+    ...(has("clightning") ? [{ name: "clightning", protocol: "tcp", port: node.lightning.clightningPort, from: "internet" } as const] : []),
     { name: "wireguard", protocol: "udp", port: node.tunnel.port, from: "internet" },
-    { name: "lnd-rest", protocol: "tcp", port: node.lightning.restPort, from: "tunnel" },
+    ...(has("lnd") ? [{ name: "lnd-rest", protocol: "tcp", port: node.lightning.restPort, from: "tunnel" } as const] : []),
+    ...node.nixos.published.filter(has).map((page): PolicyRule => ({ name: page, protocol: "tcp", port: publishedPorts[page], from: "tunnel" })),
   ];
 }
 
-/** Local services that no rule may ever open: whoever reaches them owns the node. */
-const NEVER = new Map([[8332, "bitcoind's RPC"], [18334, "btcd's RPC"], [18443, "bitcoind's RPC"], [10009, "LND's gRPC"], [9051, "Tor's control port"]]);
-
 /** What a policy must not say, in words, with the remedy; empty when it is sound. */
 export function policyRefusals(policy: readonly PolicyRule[]): string[] {
-  const refusals = policy.filter((rule) => rule.protocol === "tcp" && NEVER.has(rule.port))
-    .map((rule) => `the rule ${rule.name} would open port ${rule.port}, ${NEVER.get(rule.port)}, to the ${rule.from}; give the service another port`);
+  const refusals = policy.filter((rule) => rule.protocol === "tcp" && localPorts.has(rule.port))
+    .map((rule) => `the rule ${rule.name} would open port ${rule.port}, ${localPorts.get(rule.port)}, to the ${rule.from}; give the service another port`);
   const seen = new Map<string, string>();
   for (const rule of policy) {
     const key = `${rule.protocol} ${rule.port}`;

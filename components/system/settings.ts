@@ -27,7 +27,10 @@ export function settingsOf(
     format: "holdfast-settings/1",
     place: placeOf(node),
     authorizedKeys: [...authorizedKeys],
-    lightning: { ...node.lightning, nodePublicKey: node.identity.nodePublicKey },
+    lightning: {
+      alias: node.lightning.alias, nodePublicKey: node.identity.nodePublicKey, p2pPort: node.lightning.p2pPort, restPort: node.lightning.restPort,
+      ...(node.services.includes("clightning") && { clightningPort: node.lightning.clightningPort }),
+    },
     services: [...node.services],
     nixos: node.nixos,
     identities: node.identities.map(({ kind, name, publicIdentity }) => ({ kind, name, publicIdentity })),

@@ -103,7 +103,7 @@ export function exampleNode(): { readonly specification: NodeSpecification; read
     services: ["bitcoind", "lnd", "wireguard", "offsite-backup"],
     nixos: nixosSchema.parse({}),
     versions: {},
-    lightning: { alias: "alice", p2pPort: 9735, restPort: 8080 },
+    lightning: { alias: "alice", p2pPort: 9735, restPort: 8080, clightningPort: 9736 },
     bitcoinPeers: ["10.231.0.1:18444"],
     tunnel: {
       network: "10.10.0.0/24", address: "10.10.0.1", prefixLength: 24, port: 51820, endpoint: "10.231.9.10:51820",

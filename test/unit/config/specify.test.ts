@@ -50,6 +50,12 @@ describe("a stack's configuration", () => {
     });
   });
 
+  it("has a data volume's key when there is a data volume", () => {
+    const input = valid();
+    input.nodes["alice"]!["nixos"] = { dataVolume: "/dev/disk/by-id/scsi-data" };
+    expect(specify("dev", input, read, []).nodes[0]!.services).toEqual(["bitcoind", "wireguard", "offsite-backup", "lnd", "data-volume"]);
+  });
+
   it("takes values from a file that stands in their place", () => {
     const input = valid();
     input.nodes["alice"]!["host"] = { commodity: { file: "host.json" } };
@@ -85,6 +91,8 @@ describe("a stack's configuration", () => {
     ["a missing host", (input) => { input.nodes["alice"]!["host"] = {}; }, ["holdfast:nodes.alice.host.commodity", "found nothing", "missing"]],
     ["a file that is not there", (input) => { input.nodes["alice"]!["host"] = { commodity: { file: "gone.json" } }; }, ["host.commodity.file", "gone.json", "not there"]],
     ["a seed that is not there", (input) => { input.nodes["alice"]!["identity"] = "gone.json"; }, ["nodes.alice.identity", "holdfast wallet create alice"]],
+    ["Core Lightning without its secret", (input) => { input.nodes["alice"]!["services"] = ["lnd", "clightning"]; }, ["holdfast:nodes.alice.services", 'found "clightning"', "holdfast wallet create --kind cln-hsm-secret"]],
+    ["what does not go together", (input) => { input.nodes["alice"]!["nixos"] = { isolation: "netns" }; }, ["holdfast:nodes.alice.nixos.isolation", 'found "netns"', "hides every service from the tunnels"]],
     ["no node at all", (input) => { input.nodes = {}; }, ["holdfast:nodes", "at least one node"]],
     ["mainnet's wallet in clear", (input) => { input.network = "mainnet"; Object.assign(input, { wallet: { identityFile: "x" } }); }, ["holdfast:wallet.identityFile", "mainnet"]],
   ])("refuses %s, naming the path, what was found and what is wanted", (_, change, words) => {

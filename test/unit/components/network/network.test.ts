@@ -5,9 +5,14 @@ import { rulesetOf } from "../../../../components/network/firewall.js";
 import { adminMacaroon, lndconnect } from "../../../../components/network/lndconnect.js";
 import { policyOf, policyRefusals } from "../../../../components/network/policy.js";
 import { peerConfiguration } from "../../../../components/network/wireguard.js";
-import type { PolicyRule } from "../../../../formats/settings.js";
+import { services, type Service } from "../../../../formats/services.js";
+import { nixosSchema, type PolicyRule } from "../../../../formats/settings.js";
 
-const node = { lightning: { alias: "alice", p2pPort: 9735, restPort: 8080 }, sshFrom: "internet" as const, tunnel: { network: "10.10.0.0/24", address: "10.10.0.1", prefixLength: 24, port: 51820, endpoint: "h:51820", peers: [] } };
+const node = {
+  services: ["bitcoind", "lnd", "wireguard", "offsite-backup"] as Service[], nixos: nixosSchema.parse({}),
+  lightning: { alias: "alice", p2pPort: 9735, restPort: 8080, clightningPort: 9736 },
+  sshFrom: "internet" as const, tunnel: { network: "10.10.0.0/24", address: "10.10.0.1", prefixLength: 24, port: 51820, endpoint: "h:51820", peers: [] },
+};
 const rule = fc.record<PolicyRule>({
   name: fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/), protocol: fc.constantFrom("tcp" as const, "udp" as const), port: fc.integer({ min: 1, max: 65535 }), from: fc.constantFrom("internet" as const, "tunnel" as const),
 });
@@ -16,6 +21,21 @@ const accepted = (ruleset: string): void => { execFileSync("nft", ["-c", "-f", "
 describe("the firewall policy", () => {
   it("opens SSH, Lightning and WireGuard to the internet, and LND's REST to the tunnel alone", () => {
     expect(policyOf(node).map(({ name, from }) => `${name} ${from}`)).toEqual(["ssh internet", "lightning internet", "wireguard internet", "lnd-rest tunnel"]);
+  });
+
+  it("has no rule for a service that is not there", () => {
+    expect(policyOf({ ...node, services: ["bitcoind", "wireguard"] }).map(({ name }) => name)).toEqual(["ssh", "wireguard"]);
+    expect(policyOf({ ...node, nixos: { ...node.nixos, published: ["rtl"] } })).toEqual(policyOf(node));
+  });
+
+  it("opens Core Lightning's own port where it runs, and published pages to the tunnel alone, whatever else runs", () => {
+    const all = policyOf({ ...node, services: [...services], nixos: { ...node.nixos, published: ["btcpayserver", "rtl", "mempool"] } });
+    expect(all.map(({ name, port, from }) => `${name} ${port} ${from}`)).toEqual([
+      "ssh 22 internet", "lightning 9735 internet", "clightning 9736 internet", "wireguard 51820 internet",
+      "lnd-rest 8080 tunnel", "btcpayserver 23000 tunnel", "rtl 3000 tunnel", "mempool 60845 tunnel",
+    ]);
+    expect(policyRefusals(all)).toEqual([]);
+    expect(policyOf({ ...node, services: [...services] }).filter(({ name }) => name === "btcpayserver")).toEqual([]);
   });
 
   it("never opens an RPC port, whoever asks", () => {

@@ -1,0 +1,73 @@
+# A node: what the stack hands over becomes modules and their options. `settings` is formats/settings.ts, `agent` the agent's program, `nixBitcoin` the sources of nix-bitcoin.
+{ settings, agent, lib, ... }:
+let
+  inherit (settings) lightning nixos services tunnel;
+  has = service: lib.elem service services;
+in
+{
+  imports = [
+    ./disks
+    ./modules/activation-watchdog
+    ./modules/agent
+    ./modules/backup
+    ./modules/cln-identity
+    ./modules/firewall
+    ./modules/lnd-identity
+    ./modules/network
+    ./modules/operator
+    ./modules/secrets
+    ./modules/services
+    ./modules/ssh
+    ./modules/wireguard
+  ]
+  ++ import ./presets nixos;
+
+  nix-bitcoin.configVersion = "0.0.136";
+  networking.hostName = settings.place.node;
+  system.stateVersion = "26.05";
+  users.users.root.openssh.authorizedKeys.keys = settings.authorizedKeys;
+
+  holdfast = {
+    agent = {
+      enable = true;
+      program = agent;
+      inherit settings;
+    };
+    disks = nixos.disks // {
+      dataVolume = nixos.dataVolume or null;
+    };
+    secrets.enable = true;
+    operator.enable = true;
+    ssh.enable = true;
+    activation-watchdog.enable = true;
+    lnd-identity.enable = has "lnd";
+    cln-identity.enable = has "clightning";
+    backup.enable = has "lnd" && has "offsite-backup";
+
+    network = {
+      name = settings.place.network;
+      inherit (settings.bitcoin) peers;
+    };
+    firewall = {
+      enable = true;
+      inherit (settings.firewall) ruleset;
+    };
+    wireguard = {
+      enable = has "wireguard";
+      inherit (tunnel)
+        address
+        prefixLength
+        port
+        peers
+        ;
+    };
+    services = {
+      # The others are modules of ours.
+      enabled = lib.subtractLists [ "wireguard" "offsite-backup" "data-volume" "bunker" ] services;
+      inherit (nixos) published;
+      inherit (lightning) alias restPort;
+      lightningPort = lightning.p2pPort;
+      clightningPort = lightning.clightningPort or 9736;
+    };
+  };
+}

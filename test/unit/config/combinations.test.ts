@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { combinationFindings, worksOn } from "../../../config/combinations.js";
+import { nodeSchema } from "../../../config/schema.js";
+import type { Network } from "../../../formats/place.js";
+
+const hostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"h".repeat(43)}`;
+
+/** What is found in a node that has these keys beside the usual ones, as lines. */
+function found(node: Record<string, unknown>, network: Network = "mainnet"): string[] {
+  const parsed = nodeSchema.parse({
+    host: { commodity: { address: "10.231.9.10", hostKey } }, identity: "seed.json",
+    backup: { repository: "rest:https://10.231.0.1:8000/alice/", user: "alice", passwordFile: "p" }, ...node,
+  });
+  return combinationFindings("alice", parsed, network).map(({ path, found: what, wanted }) => `${path.replace("holdfast:nodes.alice.", "")}: ${what} ${wanted}`);
+}
+
+describe("what goes together on a node", () => {
+  it("is anything that nix-bitcoin can run at once", () => {
+    expect(found({})).toEqual([]);
+    expect(found({
+      services: ["lnd", "clightning", "lightning-loop", "fulcrum", "btcpayserver", "rtl", "mempool", "joinmarket", "joinmarket-ob-watcher", "liquidd", "nodeinfo"],
+      nixos: { preset: "hardened", tor: "optional", published: ["btcpayserver", "rtl", "mempool"], dataVolume: "/dev/disk/by-id/b", disks: { layout: "single", disk: "/dev/disk/by-id/a" } },
+    })).toEqual([]);
+  });
+
+  it.each<[string, Record<string, unknown>, Network, string]>([
+    ["network namespaces beside the tunnels", { nixos: { isolation: "netns" } }, "mainnet", 'nixos.isolation: "netns" hides every service from the tunnels (tunnel), and its iptables rules do nothing beside our nftables; both are on every node; wants none'],
+    ["two Electrum servers", { services: ["lnd", "electrs", "fulcrum"] }, "mainnet", 'services: ["electrs","fulcrum"] both serve Electrum on port 50001; wants one of them'],
+    ["a page of a service that is not there", { nixos: { published: ["rtl"] } }, "mainnet", 'nixos.published: "rtl" is not among the services (services); wants it there too, or not here'],
+    ["two Lightning daemons on one port", { services: ["lnd", "clightning"], lightning: { clightningPort: 9735 } }, "mainnet", "lightning.clightningPort: 9735 is the port of lightning.p2pPort; wants another one"],
+    ["mempool without an Electrum server", { services: ["lnd", "mempool"] }, "mainnet", 'services: "mempool" stands on electrs or fulcrum, which is not among the services; wants one of them too'],
+    ["an order book without its market", { services: ["lnd", "joinmarket-ob-watcher"] }, "mainnet", 'services: "joinmarket-ob-watcher" stands on joinmarket, which is not among the services; wants it too'],
+    ["a node without LND", { services: ["clightning"] }, "mainnet", 'services: ["clightning"] has no lnd, and the gate opens a node by LND\'s wallet (identity); wants lnd among them'],
+    ["a replica without a destination", { services: ["lnd", "clightning", "clightning-replication"] }, "mainnet", 'services: "clightning-replication" has no destination that a stack could name yet; wants to be left out'],
+    ["copies of a live channel.db", { services: ["lnd", "backups"] }, "mainnet", 'services: "backups" would copy LND\'s live channel.db'],
+    ["a data volume that is no service", { services: ["lnd", "data-volume"] }, "mainnet", "wants that key instead"],
+    ["mempool on regtest", { services: ["lnd", "electrs", "mempool"] }, "regtest", 'services: "mempool" does not work on regtest (holdfast:network); wants to be left out, or one of the networks mainnet, testnet4, signet'],
+    ["Liquid on testnet4", { services: ["lnd", "liquidd"] }, "testnet4", 'services: "liquidd" does not work on testnet4'],
+    ["REST on bitcoind's RPC port", { lightning: { restPort: 8332 } }, "mainnet", "lightning.restPort: 8332 is the port of bitcoind's RPC; wants another one"],
+    ["REST on SSH's port", { lightning: { restPort: 22 } }, "mainnet", "lightning.restPort: 22 is the port of SSH"],
+    ["REST where RTL listens, published or not", { services: ["lnd", "rtl"], lightning: { restPort: 3000 } }, "mainnet", "lightning.restPort: 3000 is the port of rtl"],
+    ["a data volume that an installation would wipe", { nixos: { disks: { layout: "mirror", disks: ["/dev/disk/by-id/a", "/dev/disk/by-id/b"] }, dataVolume: "/dev/disk/by-id/b" } }, "mainnet", "is a disk of nixos.disks, which an installation wipes; wants another one"],
+    ["a mirror of one disk", { nixos: { disks: { layout: "mirror", disks: ["/dev/disk/by-id/a", "/dev/disk/by-id/a"] } } }, "mainnet", "are one disk; wants two"],
+  ])("is never %s", (_, node, network, words) => {
+    const lines = found(node, network);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(words);
+  });
+
+  it("is on each network what the Nix module says as well", () => {
+    const nix = JSON.parse(readFileSync("nix/modules/network/works-on.json", "utf8")) as Record<string, { networks: string[] }>;
+    expect(Object.fromEntries(Object.entries(nix).map(([service, { networks }]) => [service, networks]))).toEqual(worksOn);
+  });
+});

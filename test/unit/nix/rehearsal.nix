@@ -1,0 +1,30 @@
+# The rehearsal's units for a node's settings, as data: its own modules, with a script or a file standing where its path would.
+{ settings }:
+let
+  system = ../../../rehearsal/system;
+  inert = name: content: content;
+  text = import (system + "/text.nix") { platform = "x86_64-linux"; } // {
+    write = inert;
+    script = inert;
+  };
+  programs = {
+    agent = "/agent";
+    lnd = "/lnd";
+    btcd = "/btcd";
+    node = "/node";
+  };
+  layout = import (system + "/layout.nix");
+  module = file: import (system + "/modules/${file}.nix") {
+    inherit text programs layout;
+    settings = builtins.fromJSON (builtins.readFile settings);
+  };
+in
+builtins.foldl' (units: file: units // module file) { } [
+  "ssh"
+  "secrets"
+  "firewall"
+  "wireguard"
+  "btcd"
+  "lnd"
+  "identity"
+]
