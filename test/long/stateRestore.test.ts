@@ -8,9 +8,9 @@ import { hostLayout } from "../../formats/hostLayout.js";
 import type { HostFile } from "../../rehearsal/machines/machine.js";
 import { generate, runningChain } from "../../rehearsal/system/chain.js";
 import { newProject, type Ended, type Project } from "../project.js";
-import { eventually } from "./lightningWorld.js";
-import { observe, succeeds, type Observer } from "./observer.js";
-import { passOf, phoneWith, type Pass, type Phone } from "./phone.js";
+import { eventually } from "../machines/lightningWorld.js";
+import { observe, succeeds, type Observer } from "../machines/observer.js";
+import { passOf, phoneWith, type Pass, type Phone } from "../machines/phone.js";
 
 /** Blocks after which a reward may be spent. @see Bitcoin Core, COINBASE_MATURITY */
 const MATURITY = 100;
