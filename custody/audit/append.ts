@@ -86,6 +86,11 @@ async function write(log: FileHandle, file: string, end: End, line: AuditLine): 
 /** Writes what a claim holds where the log ends, unless something is there by now. Whether the line that was claimed is on the disk. */
 async function finish(log: FileHandle, file: string, end: End, claim: string): Promise<boolean> {
   const bytes = await readIfThere(claim);
+  if (bytes !== undefined && follow(bytes.toString("utf8"), end.head).lines.length === 0) {
+    // It follows on something else: on a log that lay here before.
+    await rm(claim, { force: true });
+    return false;
+  }
   if (bytes !== undefined && (await readEnd(log, file)).head.sequence === end.head.sequence) await log.write(bytes, 0, bytes.length, end.offset);
   const now = await readEnd(log, file);
   await log.sync();

@@ -129,6 +129,15 @@ export async function height(chain: Chain): Promise<number> {
   return Number(await bitcoin(chain, "getblockcount"));
 }
 
+/** Whether the chain's process runs and answers. One that was killed a moment ago still looks as if it ran; one that has just started is waited for. */
+async function runs(chain: Chain): Promise<boolean> {
+  for (const end = Date.now() + DEADLINE; (await runningPid(chain.folder)) !== undefined; await pause(50)) {
+    if (await height(chain).then(() => true, () => false)) return true;
+    if (Date.now() > end) await halt(chain.folder);
+  }
+  return false;
+}
+
 /**
  * Sees to it that the chain runs, survives this program (a kill -9 of btcd itself may cost the blocks of its last minutes), and has a block that is fresh enough for LND to call itself synced. One that runs at the same address is left alone.
  *
@@ -143,7 +152,7 @@ export async function startChain({ state, programs, address, port, report }: Cha
   const chain: Chain = { folder, programs, peer, rpc: { port: port + 1, user: "rehearsal", password: known?.rpc.password ?? randomBytes(16).toString("hex"), certificate: join(folder, "rpc.cert") } };
   if (known?.peer !== peer) await halt(folder);
   await writeWhole(files(folder).chain, JSON.stringify(chain));
-  if ((await runningPid(folder)) === undefined) {
+  if (!(await runs(chain))) {
     report(`starting the chain at ${peer}`);
     await launch(chain, (await textOf(files(folder).miner)) ?? nobody);
   }

@@ -2,21 +2,12 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
-import { join, resolve } from "node:path";
-import { execa } from "execa";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writeIdentity } from "../../custody/identityFile.js";
-import { identityIn, newIdentity, openText } from "../../custody/seal.js";
-import type { Bundle } from "../../formats/bundle.js";
-import type { Seed } from "../../formats/identity.js";
-import type { Share } from "../../formats/share.js";
-import { namesOf } from "../../rehearsal/machines/names.js";
-import { inNamespace, processes } from "../../rehearsal/machines/processes.js";
 import { memoryHolds } from "../memory.js";
 import { newProject, type Project } from "../project.js";
-import { canaryFor, patternsOf, pemLines, rootOf, sampled, type Canary, type Finding, type Samples } from "./canary.js";
-import { passOf } from "./phone.js";
-import { walletOf } from "./outside.js";
+import { canaryFor, except, filesBelow, patternsOf, sampled, type Canary, type Samples } from "./canary.js";
+import { collect, escrow, keepersOf, lockWallet, machineOf, seedWords, shell, type Said, type Trustee } from "./canaryDeeds.js";
 
 let project: Project;
 let canary: Canary;
@@ -26,136 +17,32 @@ let mnemonic: string[];
 /** Nothing that was made here has it on the disk: the wallet's file is behind a passphrase, as on mainnet. */
 let walletIdentity = "";
 /** Those who keep shares, somewhere else. */
-const trustees: { readonly name: string; readonly identity: string; readonly recipient: string; readonly file: string }[] = [];
+let trustees: readonly Trustee[] = [];
 /** Newer than this is what the deployer left. */
 let marker = "";
 const outputs = new Map<string, string>();
 
 const inState = (name: string): string => readFileSync(join(project.state, name), "utf8");
 const inRecords = (name: string): string => join(project.state, name);
-const machine = (): string => rootOf(inNamespace(namesOf(project.state, "alice").namespace).map(({ pid }) => pid));
+const machine = (): string => machineOf(project);
 const machineFolder = (part: string): string => join(project.state, "machines", "alice", part);
 
-interface Resource {
-  readonly type: string;
-  readonly urn: string;
-  readonly inputs?: Record<string, unknown>;
-  readonly outputs?: Record<string, unknown>;
-}
-
-/** A value of `pulumi stack export --show-secrets`. */
-const clear = (value: unknown): unknown => (typeof value === "object" && value !== null && "plaintext" in value ? JSON.parse(String(value.plaintext)) : value);
-
-/** Everything that is secret about this environment now, by name, as its owner gets it. */
-async function collect(when: string): Promise<Map<string, string>> {
-  const shown = await project.pulumi("stack", "export", "--show-secrets", "--stack", "dev");
-  const { resources } = (JSON.parse(shown.stdout) as { deployment: { resources: Resource[] } }).deployment;
-  const roots = resources.filter(({ type }) => type === "random:index/randomPassword:RandomPassword").map(({ urn, outputs: made }) => [`root ${urn.split("::").at(-1)}`, String(clear(made!["result"]))] as const);
-  // The rest of the key's lines is its public half, as the certificate has it.
-  const secretPart = (name: string, text: string): string => (name === "lnd-key" ? pemLines(text).slice(0, 2).join("\n") : text.trim());
-  const { bundle } = JSON.parse(String(clear(resources.find(({ urn }) => urn.endsWith("::alice-bundle-seal"))!.inputs!["stdin"]))) as { bundle: Bundle };
-  const delivered = bundle.files.filter(({ name }) => name !== "lnd-cert").map(({ name, content }) => [`bundle ${name}`, secretPart(name, Buffer.from(content, "base64").toString())] as const);
-  const installed = readdirSync(`${machine()}/etc/nix-bitcoin-secrets/`).filter((name) => name !== "lnd-cert").map((name) => [`installed ${name}`, secretPart(name, readFileSync(`${machine()}/etc/nix-bitcoin-secrets/${name}`, "utf8"))] as const);
-  const passes = await Promise.all(["phone", "laptop"].map((peer) => passOf(project, peer)));
-  const unlocked = await project.holdfast("env", "unlock");
-  const all = [
-    ...roots, ...delivered, ...installed,
-    ...passes.flatMap(({ peer, configuration, lndconnect }) => [
-      [`key of ${peer}`, /^PrivateKey = (.*)$/m.exec(configuration)![1]!] as const, [`preshared key of ${peer}`, /^PresharedKey = (.*)$/m.exec(configuration)![1]!] as const,
-      // Its signature: what stands before that is public.
-      ["macaroon", walletOf(lndconnect).macaroon.slice(-64)] as const,
-    ]),
-    ["passphrase", readFileSync(/^export PULUMI_CONFIG_PASSPHRASE_FILE='(.*)'$/m.exec(unlocked.stdout)![1]!, "utf8").trim()],
-    ["store password", inState("store-password").trim()],
-    // The recovery identity is gone once it is escrowed.
-    ...["environment", "recovery"].filter((role) => existsSync(join(project.state, `${role}.age-key`))).map((role) => [`${role} identity`, identityIn(inState(`${role}.age-key`), role)] as const),
-    ["wallet identity", walletIdentity],
-    ["the host's identity", identityIn(readFileSync(`${machine()}/var/lib/holdfast/identity.age-key`, "utf8"), "identity")],
-    // Its first lines are the format's header and the public key.
-    ["SSH key", inState("ssh_ed25519").split("\n").slice(3).join("\n")],
-  ] as const;
-  return new Map(all.map(([name, value]) => [`${name}, ${when}`, value]));
-}
-
-async function seedWords(): Promise<string[]> {
-  const { sealed } = JSON.parse(inState("alice.lnd-seed.json")) as { sealed: string };
-  return (JSON.parse(await openText(sealed, walletIdentity)) as Seed).mnemonic;
-}
-
-/** Puts the wallet identity behind a passphrase, and takes it out of the stack file: what opens the node's identities is the wallet's socket. */
-async function lockWallet(): Promise<void> {
-  const file = join(project.state, "wallet.age-key");
-  walletIdentity = identityIn(readFileSync(file, "utf8"), file);
-  const { wallet } = JSON.parse(inState("recipients.json")) as { wallet: string };
-  for (const path of [file, `${file}.pub`]) rmSync(path, { force: true });
-  await writeIdentity(file, { identity: walletIdentity, recipient: wallet }, { form: "passphrase", passphrase: WALLET_PASSPHRASE });
-  writeFileSync(join(marker, "wallet-passphrase"), WALLET_PASSPHRASE, { mode: 0o600 });
-  project.edit("Pulumi.dev.yaml", (text) => text.replace(/^ {2}holdfast:wallet:\n.*\n/m, ""));
-}
-
-/** Runs lines as an operator types them into one shell. */
-async function shell(...lines: string[]): Promise<{ readonly exitCode: number; readonly output: string }> {
-  const script = ['holdfast() { node cli/holdfast.mjs "$@"; }', "set -e", ...lines].join("\n");
-  const PATH = [join(project.folder, ".shims"), resolve("node_modules/.bin"), process.env["PATH"]].join(":");
-  const result = await execa("sh", ["-c", script], { cwd: project.folder, env: { PATH, NO_COLOR: "1" }, all: true, reject: false, stdin: "ignore", timeout: 400_000 });
-  return { exitCode: result.exitCode ?? -1, output: result.all };
-}
-
-/** Splits the recovery identity among three, proves that it comes back, and gets it back. */
-async function escrow(): Promise<void> {
-  for (const name of ["ada", "ben", "cyd"]) {
-    const file = join(marker, `${name}.age-key`);
-    const made = await newIdentity();
-    writeFileSync(file, `${made.identity}\n`, { mode: 0o600 });
-    trustees.push({ name, file, ...made });
-  }
-  await said("holdfast escrow create", project.holdfast("escrow", "create", "--threshold", "2", ...trustees.flatMap(({ name, recipient }) => ["--trustee", `${name}=${recipient}`]), "--yes"));
-  const asked = await said("holdfast escrow request", project.holdfast("escrow", "request"));
-  const to = /^age1\S+$/m.exec(asked)![0];
-  secrets.set("one-time identity", identityIn(inState("escrow-request.age-key"), "one-time identity"));
-  const answers: string[] = [];
-  for (const { name, file } of trustees.slice(1)) {
-    const answer = join(marker, `${name}.answer`);
-    writeFileSync(answer, await said(`holdfast escrow contribute, ${name}`, project.holdfast("escrow", "contribute", "--share", inRecords(`escrow/${name}.age`), "--identity", file, "--for", to)));
-    answers.push("--share", answer);
-  }
-  await said("holdfast escrow drill", project.holdfast("escrow", "drill", ...answers));
-  const given = trustees.slice(0, 2).flatMap(({ name, file }) => ["--share", inRecords(`escrow/${name}.age`), "--identity", file]);
-  const output = join(marker, "recovered.age-key");
-  await said("holdfast escrow recover", project.holdfast("escrow", "recover", ...given, "--output", output));
-  expect(readFileSync(output, "utf8")).toContain(secrets.get("recovery identity, at first"));
-  rmSync(output);
-  for (const { name, identity } of trustees) secrets.set(`share of ${name}`, (JSON.parse(await openText(readFileSync(inRecords(`escrow/${name}.age`), "utf8"), identity)) as Share).share);
-}
-
-const keepers = (): number[] => processes().filter(({ argv }) => argv.includes(join(project.folder, "dist", "wallet-keeper.js"))).map(({ pid }) => pid);
-
-/** Files below folders, by find(1). */
-async function filesBelow(roots: readonly string[], { without, newerThan }: { readonly without: readonly string[]; readonly newerThan?: string }): Promise<string[]> {
-  const prune = without.flatMap((path, index) => [...(index === 0 ? [] : ["-o"]), "-path", path]);
-  const { stdout } = await execa("find", [...roots, "(", ...prune, ")", "-prune", "-o", "-type", "f", ...(newerThan === undefined ? [] : ["-newer", newerThan]), "-print0"], { reject: false, stdin: "ignore", timeout: 120_000, maxBuffer: 100_000_000 });
-  return stdout.split("\0").filter((path) => path !== "");
-}
-
-const except = (findings: readonly Finding[], allowed: readonly RegExp[], root = ""): Finding[] =>
-  findings.map(({ path, secret }) => ({ path: path.slice(root.length), secret })).filter(({ path }) => !allowed.some((one) => one.test(path)));
-
 /** Runs a command of the project and keeps what it says. */
-async function said(name: string, run: Promise<{ readonly exitCode: number; readonly output: string }>, wanted: "well" | "failed" = "well"): Promise<string> {
+const said: Said = async (name, run, wanted = "well") => {
   const { exitCode, output } = await run;
   outputs.set(name, output);
   expect(exitCode === 0, `${name}: ${output}`).toBe(wanted === "well");
   return output;
-}
+};
 
 /** Another store password, so that the next bundle differs from the last. */
 function changeSecret(): void {
   writeFileSync(join(project.state, "store-password"), randomBytes(24).toString("base64url"));
 }
 
+const WALLET_PASSPHRASE = randomBytes(24).toString("base64url");
 /** In memory, for its user alone: the passphrase of a command while it runs, and of a shell that unlocked the environment. */
-const WALLET_PASSPHRASE = "correct horse battery staple, of this test";
-const WHILE_IT_RUNS = /^\/dev\/shm\/holdfast-\d+\/[0-9a-f]{12}-dev(\.\d+)?\.passphrase /;
+const WHILE_IT_RUNS = /^\/dev\/shm\/holdfast-\d+\/[0-9a-f]{12}-dev((\.rotation|\.vault)?\.\d+)?\.passphrase /;
 const UNLOCKED = /^\/dev\/shm\/holdfast-\d+\/[0-9a-f]{12}-dev\.passphrase$/;
 const MENDED = "const version = Date.now();";
 const BROKEN = 'throw new Error("sealing is broken on purpose");';
@@ -166,9 +53,9 @@ beforeAll(async () => {
   project = await newProject();
   samples = sampled(["/tmp", "/var/tmp", "/dev/shm", `/dev/shm/holdfast-${userInfo().uid}`, `/tmp/holdfast-ssh-${userInfo().uid}`], (path) => /^\/tmp\/(holdfast-(?!ssh-)|bash_|go-build|node-compile-cache|vitest)|^\/dev\/shm\/holdfast-canary/.test(path));
   await said("holdfast machine create", project.holdfast("machine", "create", "--yes"));
-  await lockWallet();
-  const unlock = `eval "$(holdfast wallet unlock --passphrase-file '${join(marker, "wallet-passphrase")}' --for 60m)"`;
-  await said("holdfast up, from nothing, in a shell with an unlocked wallet", shell(unlock, "holdfast up --yes"));
+  const passphraseFile = join(marker, "wallet-passphrase");
+  walletIdentity = await lockWallet(project, WALLET_PASSPHRASE, passphraseFile);
+  await said("holdfast up, from nothing, in a shell with an unlocked wallet", shell(project, `eval "$(holdfast wallet unlock --passphrase-file '${passphraseFile}' --for 60m)"`, "holdfast up --yes"));
   const storePasswords = [inState("store-password").trim()];
 
   changeSecret();
@@ -186,15 +73,19 @@ beforeAll(async () => {
   expect(await said("pulumi up --diff, flake broken", project.pulumi("up", "--yes", "--non-interactive", "--diff"), "failed")).toContain("syntax error");
   project.edit("rehearsal/system/flake.nix", (text) => text.replace(/\n\}$/, ""));
   await said("holdfast up, mended", project.holdfast("up", "--yes"));
-  secrets = await collect("at first");
-  mnemonic = await seedWords();
+  secrets = await collect(project, walletIdentity, "at first");
+  mnemonic = await seedWords(project, walletIdentity);
 
   await said("holdfast rotate age environment", project.holdfast("rotate", "age", "environment", "--yes"));
   await said("holdfast rotate ssh", project.holdfast("rotate", "ssh", "--yes"));
   await said("holdfast rotate secret --all", project.holdfast("rotate", "secret", "--all", "--yes"));
-  await escrow();
+  const escrowed = await escrow(project, said, marker);
+  trustees = escrowed.trustees;
+  expect(escrowed.recovered).toBe(secrets.get("recovery identity, at first"));
   await said("holdfast rotate wireguard, cut short", project.holdfast("rotate", "wireguard", "phone", "--within", "1s", "--output", join(marker, "phone.conf"), "--yes"), "failed");
-  for (const [name, value] of await collect("rotated")) secrets.set(name, value);
+  const next = readFileSync(join(marker, "phone.conf"), "utf8");
+  for (const kind of ["PrivateKey", "PresharedKey"]) secrets.set(`${kind} of phone, next`, new RegExp(`^${kind} = (.*)$`, "m").exec(next)![1]!);
+  for (const [name, value] of [...escrowed.secrets, ...await collect(project, walletIdentity, "rotated")]) secrets.set(name, value);
   samples.stop();
   await said("holdfast audit verify", project.holdfast("audit", "verify"));
   await said("holdfast audit show", project.holdfast("audit", "show", "--last", "500"));
@@ -239,7 +130,7 @@ describe("no secret value", () => {
   });
 
   it("is in the process that keeps the unlocked wallet but in its memory, which no core dump shows", async () => {
-    const [keeper, ...others] = keepers();
+    const [keeper, ...others] = keepersOf(project);
     expect(others).toEqual([]);
     expect(memoryHolds(keeper!, mnemonic.slice(4, 9).join('","'))).toBe(true);
     expect(await canary.search(["environ", "cmdline", "limits", "fdinfo"].map((name) => `/proc/${keeper}/${name}`))).toEqual([]);
@@ -253,7 +144,8 @@ describe("no secret value", () => {
   });
 
   it("is in what preview, up and failing steps say", async () => {
-    expect([...outputs.keys()].length).toBeGreaterThan(8);
+    expect([...outputs.keys()].length).toBeGreaterThan(20);
+    expect(outputs.get("holdfast status")).toMatch(/backup +\d+ \w+ ago \(sequence \d+\)[^]*keys\n[^]*age environment, .*passphrase[^]*! The rotation of wireguard alice\/phone is under way/);
     expect(await canary.searchTexts(outputs)).toEqual([]);
   });
 
@@ -374,7 +266,8 @@ describe("the same search", () => {
 
   it("finds the wallet's identity in a process of its own", async () => {
     const child = spawn("sleep", ["5"], { env: { PATH: process.env["PATH"] ?? "", KEY: walletIdentity } });
-    expect((await canary.search([`/proc/${child.pid}/environ`])).map(({ secret }) => secret)).toEqual([expect.stringMatching(/^wallet identity/)]);
+    // Between fork and exec it has this process's own.
+    await expect.poll(async () => (await canary.search([`/proc/${child.pid}/environ`])).map(({ secret }) => secret)).toEqual([expect.stringMatching(/^wallet identity/)]);
     child.kill();
   });
 });

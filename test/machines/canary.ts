@@ -60,7 +60,7 @@ export function canaryFor(patterns: ReadonlyMap<string, string>): Canary {
   const search = async (paths: readonly string[]): Promise<Finding[]> => {
     const there = paths.filter((path) => existsSync(path));
     if (there.length === 0) return [];
-    const { exitCode, stdout, stderr } = await execa("xargs", ["-0", "grep", "-raoFZ", "-D", "skip", "-f", file, "--"],
+    const { exitCode, stdout, stderr } = await execa("xargs", ["-0", "grep", "-raoFZH", "-D", "skip", "-f", file, "--"],
       { input: there.join("\0"), env: { LC_ALL: "C" }, reject: false, timeout: 240_000, maxBuffer: 200_000_000, encoding: "latin1" });
     const broken = stderr.split("\n").filter((line) => line !== "" && !/No such file or directory|No such device|Permission denied.*\/proc/.test(line));
     if (exitCode === undefined || broken.length > 0) throw new Error(`the search itself failed: ${broken.join("; ").slice(0, 500)}`);
@@ -184,3 +184,14 @@ export function rootOf(pids: readonly number[]): string {
   if (first === undefined) throw new Error("the machine has no first process");
   return `/proc/${first}/root`;
 }
+
+/** Files below folders, by find(1). */
+export async function filesBelow(roots: readonly string[], { without, newerThan }: { readonly without: readonly string[]; readonly newerThan?: string }): Promise<string[]> {
+  const prune = without.flatMap((path, index) => [...(index === 0 ? [] : ["-o"]), "-path", path]);
+  const { stdout } = await execa("find", [...roots, "(", ...prune, ")", "-prune", "-o", "-type", "f", ...(newerThan === undefined ? [] : ["-newer", newerThan]), "-print0"], { reject: false, stdin: "ignore", timeout: 120_000, maxBuffer: 100_000_000 });
+  return stdout.split("\0").filter((path) => path !== "");
+}
+
+/** Findings beside those that are wanted where they are. @param root is taken off their paths */
+export const except = (findings: readonly Finding[], allowed: readonly RegExp[], root = ""): Finding[] =>
+  findings.map(({ path, secret }) => ({ path: path.slice(root.length), secret })).filter(({ path }) => !allowed.some((one) => one.test(path)));

@@ -115,6 +115,16 @@ describe("an audit log", () => {
     expect(beside()).toEqual(["audit.jsonl", "audit.jsonl.head"]);
   });
 
+  it("drops the claim that a killed process had on a log which lay there before", async () => {
+    await done("one");
+    const other = nextLine({ sequence: 1, hash: "ab".repeat(32) }, { action: "age-rotated", environment: "dev", subject: "other", outcome: "begun" }, { time: new Date(), who: "ada@desk" });
+    writeFileSync(`${log.file}.claim-2`, `${printLine(other)}\n`);
+    await done("two");
+    expect(await subjects()).toEqual(["one", "two"]);
+    expect((await readLog(log)).fault).toBeUndefined();
+    expect(beside()).toEqual(["audit.jsonl", "audit.jsonl.head"]);
+  });
+
   it.each([["short", '{"format":"holdf'], ["as long as a line", `{"format":"holdfast-audit/1","sequence":2,"note":"${"x".repeat(2000)}`], ["of a file system that lost it", "\0".repeat(300)]])(
     "sets an unfinished line aside that is %s, and says so in a line", async (_, torn) => {
       await done("one");

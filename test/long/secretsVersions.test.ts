@@ -10,8 +10,8 @@ import { placeSchema, type Place } from "../../formats/place.js";
 import { publicIdentityOf } from "../../formats/publicIdentity.js";
 import { printFormat } from "../../formats/versioned.js";
 import { newProject, type Ended, type Project } from "../project.js";
-import { observe, succeeds, type Observer } from "./observer.js";
-import { eventually } from "./lightningWorld.js";
+import { observe, succeeds, type Observer } from "../machines/observer.js";
+import { eventually } from "../machines/lightningWorld.js";
 
 const AGENT = `${hostLayout.candidate}/sw/bin/holdfast-agent`;
 const STACK = "Pulumi.dev.yaml";

@@ -14,10 +14,10 @@ import { createStranger } from "../../rehearsal/machines/stranger.js";
 import { bringUpTunnel } from "../../rehearsal/machines/tunnel.js";
 import { until } from "../../rehearsal/run.js";
 import { newProject, type Ended, type Project } from "../project.js";
-import { pullThePlug, runningSteps } from "./deployer.js";
-import { observe, succeeds, type Observer } from "./observer.js";
-import { askLnd, walletOf } from "./outside.js";
-import { passOf } from "./phone.js";
+import { pullThePlug, runningSteps } from "../machines/deployer.js";
+import { observe, succeeds, type Observer } from "../machines/observer.js";
+import { askLnd, walletOf } from "../machines/outside.js";
+import { passOf } from "../machines/phone.js";
 
 /** What every activation runs once it is committed, whatever it brought. */
 const ACTIVATIONS_OWN = ["holdfast-gate.service", "rehearsal-boot.service"];
