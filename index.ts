@@ -1,9 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Node } from "./components/node.js";
+import { requireProven } from "./components/system/releaseProofs.js";
 import { projectFolder } from "./config/project.js";
 import { readStack } from "./config/stack.js";
 
-const stack = readStack(projectFolder(process.cwd()));
+const project = projectFolder(process.cwd());
+const stack = readStack(project);
+requireProven(stack, stack.provenOn, project);
 const made = stack.nodes.map((specification) => [specification.name, new Node(specification.id, { specification, stack })] as const);
 
 /** What each node is, for people and scripts. */

@@ -18,6 +18,7 @@ import { forgetTunnels } from "./marks.js";
 import { connectionOf, secretOutputs, specification } from "./nodes.js";
 import { placesOf, type Places } from "./places.js";
 import { prepareTools, rehearsed, stackKeys, type Agreement } from "./prepare.js";
+import { releaseCommands } from "./release.js";
 import { rotateCommands } from "./rotate.js";
 import { openStack, pulumiEnvironment } from "./session.js";
 import { stateCommands } from "./state.js";
@@ -93,6 +94,7 @@ stateCommands(program, here);
 auditCommands(program, here);
 walletCommands(program, here);
 rotateCommands(program, here);
+releaseCommands(program, here);
 
 program.command("wg").description("tunnels")
   .command("show <peer>").description("print a peer's configuration and its QR code, and the code for a phone wallet; all of it is secret")

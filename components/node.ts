@@ -10,6 +10,7 @@ import { ownTunnelKey } from "./recovery/ownRoots.js";
 import { SealedBundle } from "./secrets/bundle.js";
 import { holdIdentities } from "./secrets/identities.js";
 import { Secrets } from "./secrets/secrets.js";
+import { Installation } from "./system/nixosInstallation.js";
 import { placeOf, settingsOf } from "./system/settings.js";
 import { System, SystemActivation } from "./system/system.js";
 
@@ -57,8 +58,9 @@ export class Node extends pulumi.ComponentResource {
     const settings = pulumi.all([tunnelKey, tunnels.peers, identities.seed, identities.files]).apply(([publicKey, peers, seed, files]) =>
       plainly(() => settingsOf({ ...specification, identity: seed, identities: files }, stack.authorizedKeys, { publicKey, peers })));
 
+    const installation = specification.nixos.disks.layout === "kept" ? undefined : new Installation(`${name}-installation`, { specification, stack, settings, secrets }, inside);
     const host = new CommodityHost(`${name}-host`, {
-      specification: specification.host, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }),
+      specification: specification.host, after: installation?.installed, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }),
     }, inside);
     const system = new System(`${name}-system`, { host, place, flake: stack.flake, settings }, inside);
     const files = pulumi.all([secrets.files, tunnels.files, tunnelKey]).apply(([own, peers]) => [...own, ...peers]);

@@ -7,7 +7,7 @@ import type { HostGeneration } from "./host/host.js";
 
 export interface StepArgs<T> {
   /** The program in `components/<folder>/steps/`. */
-  readonly program: "reach" | "install" | "contact" | "certify" | "seal" | "deliver" | "activate" | "hold" | "open" | "deposit";
+  readonly program: "provision" | "reach" | "install" | "contact" | "certify" | "seal" | "deliver" | "activate" | "hold" | "open" | "deposit";
   /** JSON for its stdin: the one way in which a secret reaches a program. */
   readonly input: pulumi.Input<unknown>;
   readonly output: z.ZodType<T>;

@@ -17,6 +17,7 @@ const withheld: Partial<Record<Service, string>> = {
   backups: "would copy LND's live channel.db, which must never be restored; wants to be left out, for every node has the off-site backup",
   bunker: "has no module yet; wants to be left out",
   "data-volume": "comes with nixos.dataVolume; wants that key instead",
+  "encrypted-root": "comes with nixos.disks.encrypted; wants that key instead",
 };
 
 /** Which of these a service stands on. One is enough. */

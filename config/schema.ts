@@ -94,6 +94,8 @@ export const nodeSchema = z.strictObject({
   services: z.array(serviceSchema).default(["lnd"]),
   /** How NixOS is set up; the rehearsal has none of it. */
   nixos: nixosSchema.prefault({}),
+  /** The operator's word that an installation may wipe what lies on these disks: for one generation of the host, and no other. */
+  wipe: z.strictObject({ generation: z.int().positive("wants 1 or more"), disks: z.array(z.string().startsWith("/dev/disk/by-id/", "wants a name below /dev/disk/by-id/")).min(1) }).optional(),
 });
 
 /** All of a stack's configuration, keys as in the stack file without `holdfast:`. */
@@ -112,6 +114,8 @@ export const stackSchema = z.strictObject({
     identityFile: pathSchema.optional(),
   }),
   recipients: orFile(recipientsSchema),
+  /** The stack on which the same configuration must have been proven first, or `none`. For mainnet `testnet` when absent, for others none. */
+  release: z.strictObject({ provenOn: z.string().min(1, "wants a stack's name, or none") }).optional(),
   /** The folder of what the command writes about this environment: sealed passphrase, marks, versions, escrow kit, audit. `environments/<stack>` when absent. */
   records: pathSchema.optional(),
   /** Where the sealed roots go before anything starts: a folder that outlives this machine. */

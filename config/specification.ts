@@ -25,6 +25,8 @@ export interface NodeSpecification {
   /** What runs on it: decides which secrets it has. */
   readonly services: readonly Service[];
   readonly nixos: NixosSettings;
+  /** What an installation may wipe. */
+  readonly wipe?: { readonly generation: number; readonly disks: readonly string[] };
   /** Secrets that were rotated, by secret id. */
   readonly versions: Readonly<Record<string, SecretVersion>>;
   readonly lightning: { readonly alias: string; readonly p2pPort: number; readonly restPort: number; readonly clightningPort: number };
@@ -51,6 +53,8 @@ export interface StackSpecification {
   readonly authorizedKeys: readonly string[];
   readonly identityFile?: string;
   readonly recipients: Recipients;
+  /** The stack that must have proven the same configuration, or `none`. */
+  readonly provenOn: string;
   /** The folder of the environment's records, relative to the project. */
   readonly records: string;
   readonly deposit: { readonly folder: string };

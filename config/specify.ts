@@ -6,6 +6,7 @@ import { parseFormat } from "../formats/versioned.js";
 import { combinationFindings, identityFindings } from "./combinations.js";
 import { passphraseFindings, sharedMarks, type EnvironmentMarks } from "./environments.js";
 import { marksOf, recordsIn, recordsOf } from "./marks.js";
+import { provenOnByDefault } from "./release.js";
 import { ConfigurationRefused, findingsOf, type Finding } from "./refusal.js";
 import { backupSchema, bitcoinSchema, hostSchema, recipientsSchema, stackSchema, type HostSpecification, type NodeConfiguration, type Recipients } from "./schema.js";
 import type { NodeSpecification, StackSpecification } from "./specification.js";
@@ -57,6 +58,7 @@ export function specify(
     authorizedKeys: z.array(publicKeySchema).parse(stack.access.authorizedKeys),
     ...(stack.access.identityFile !== undefined && { identityFile: stack.access.identityFile }),
     recipients,
+    provenOn: stack.release?.provenOn ?? provenOnByDefault(stack.network),
     records,
     deposit: stack.deposit,
     versions,
@@ -175,8 +177,9 @@ function specifyNode(
     host,
     identity,
     identities,
-    services: [...new Set([...ALWAYS, ...node.services, ...(node.nixos.dataVolume === undefined ? [] : ["data-volume" as const])])],
+    services: [...new Set([...ALWAYS, ...node.services, ...(node.nixos.dataVolume === undefined ? [] : ["data-volume" as const]), ...(node.nixos.disks.layout !== "kept" && node.nixos.disks.encrypted ? ["encrypted-root" as const] : [])])],
     nixos: node.nixos,
+    ...(node.wipe !== undefined && { wipe: node.wipe }),
     versions: versions.nodes[id] ?? {},
     lightning: { ...node.lightning, alias: node.lightning.alias ?? name },
     bitcoinPeers: bitcoinSchema.parse(node.bitcoin).peers,

@@ -25,7 +25,6 @@ in
   nix-bitcoin.configVersion = "0.0.136";
   networking.hostName = settings.place.node;
   system.stateVersion = "26.05";
-  users.users.root.openssh.authorizedKeys.keys = settings.authorizedKeys;
 
   holdfast = {
     agent = {
@@ -63,7 +62,7 @@ in
     };
     services = {
       # The others are modules of ours.
-      enabled = lib.subtractLists [ "wireguard" "offsite-backup" "data-volume" "bunker" ] services;
+      enabled = lib.subtractLists [ "wireguard" "offsite-backup" "data-volume" "encrypted-root" "bunker" ] services;
       inherit (nixos) published;
       inherit (lightning) alias restPort;
       lightningPort = lightning.p2pPort;

@@ -9,6 +9,8 @@ export interface CommodityHostArgs {
   readonly specification: HostSpecification;
   /** The deploy machine's private key file; OpenSSH's own defaults and agent when absent. */
   readonly identityFile?: string;
+  /** What must have made the host before it can be reached. */
+  readonly after?: pulumi.Output<unknown> | undefined;
 }
 
 /** What the reach step learns before anything is sent. */
@@ -21,12 +23,14 @@ export class CommodityHost extends pulumi.ComponentResource implements Host {
   readonly connection: pulumi.Output<Connection>;
   readonly machineId: pulumi.Output<string>;
 
-  constructor(name: string, { specification, identityFile }: CommodityHostArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { specification, identityFile, after }: CommodityHostArgs, options?: pulumi.ComponentResourceOptions) {
     super("holdfast:host:Commodity", name, {}, options);
     const { generation, ...where } = specification;
     this.generation = generation;
     const connection: Connection = { ...where, ...(identityFile !== undefined && { identityFile }) };
-    const reached = step(`${name}-reach`, { program: "reach", input: { connection }, output: reachedSchema, host: { generation } }, { parent: this });
+    const reached = step(`${name}-reach`, { program: "reach", input: { connection }, output: reachedSchema, host: { generation } }, {
+      parent: this, ...(after !== undefined && { dependsOn: after.apply(() => []) }),
+    });
 
     this.machineId = pulumi.unsecret(reached.apply(({ machineId }) => machineId));
     this.connection = this.machineId.apply(() => connection);

@@ -29,6 +29,11 @@ export const hostSecrets: readonly Secret[] = [
     rotating: "It opens the volume's LUKS header, which knows no other. Make a new volume, restore onto it, and destroy the old one.",
   },
   {
+    kind: "derived", id: "root-disk-key", file: "root-disk-key", ...rootsOwn, consumers: [], rotation: "never", services: ["encrypted-root"],
+    value: (root, id) => derive(root, id, 32).toString("hex"),
+    rotating: "It opens the root disk's LUKS header, which knows no other. Add a key of your own with `cryptsetup luksAddKey`, or install the host anew.",
+  },
+  {
     kind: "derived", id: "bunker-passphrase", file: "bunker-passphrase", ...rootsOwn, consumers: [], rotation: "never", services: ["bunker"], value: password,
     rotating: "Every key of the signer is encrypted under it. Make the signer's database again from the sealed keys instead.",
   },

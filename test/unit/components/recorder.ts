@@ -21,6 +21,7 @@ export const walletSeed = "the ciphertext of the wallet's seed";
 
 /** What each step's program would answer. */
 const answers: Readonly<Record<string, (input: Record<string, unknown>) => unknown>> = {
+  provision: (input) => ({ state: "installed", generation: input["generation"] }),
   reach: () => ({ machineId: "m".repeat(32), architecture: "x86_64" }),
   install: () => ({ toplevel: `/nix/store/${"a".repeat(32)}-rehearsal-alice` }),
   contact: () => ({ recipient: `age1${"h".repeat(58)}`, machineId: "m".repeat(32) }),
@@ -113,7 +114,7 @@ export function exampleNode(): { readonly specification: NodeSpecification; read
     backup: { repository: "rest:https://10.231.0.1:8000/alice/", user: "alice", passwordFile, certificate: "-----BEGIN CERTIFICATE-----\nAQ==\n-----END CERTIFICATE-----\n" },
   };
   const stack: StackSpecification = {
-    environment: "dev", network: "regtest", flake: "./flake", proofSeconds: 60, authorizedKeys: [`ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"k".repeat(43)}`], identityFile: "ssh_key",
+    environment: "dev", network: "regtest", provenOn: "none", flake: "./flake", proofSeconds: 60, authorizedKeys: [`ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"k".repeat(43)}`], identityFile: "ssh_key",
     recipients: { environment: `age1${"e".repeat(58)}`, recovery: `age1${"r".repeat(58)}`, wallet: recipient }, records: ".holdfast/dev", deposit: { folder: "deposit/dev" }, versions: noVersions, marks: noMarks,
     walletIdentityFile: "wallet.age-key", nodes: [specification],
   };

@@ -79,7 +79,7 @@ describe.skipIf(announceMissing())("a node's services", () => {
 
   it("knows every service of the format, or leaves it to a module of ours", async () => {
     await expect(evaluate(stackNode(), '{ holdfast.services.enabled = [ "clightning-replication" ]; }')).rejects.toThrow(/holdfast\.services\.enabled/);
-    const ours = ["wireguard", "offsite-backup", "data-volume", "bunker"];
+    const ours = ["wireguard", "offsite-backup", "data-volume", "encrypted-root", "bunker"];
     const withheld = ["clightning-replication", "backups"];
     const { undeclared } = await evaluate(stackNode(), `{ holdfast.services.enabled = [ ${known.filter((service) => ![...ours, ...withheld].includes(service)).map((service) => `"${service}"`).join(" ")} ]; }`);
     expect(undeclared).toEqual([]);

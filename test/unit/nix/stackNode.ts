@@ -6,7 +6,7 @@ import { exampleNode } from "../components/recorder.js";
 import { evaluate, type Evaluated } from "./evaluate.js";
 
 /** Everything that a user can switch on at once. */
-export const everything: readonly Service[] = services.filter((service) => !["clightning-replication", "backups", "bunker", "data-volume", "electrs"].includes(service));
+export const everything: readonly Service[] = services.filter((service) => !["clightning-replication", "backups", "bunker", "data-volume", "encrypted-root", "electrs"].includes(service));
 
 /** What the stack would hand over for a node: specification in, settings out, as a real update does it. */
 export function stackNode(change: Partial<Omit<NodeSpecification, "nixos">> & { readonly nixos?: Partial<NixosSettings> } = {}): Settings {

@@ -15,10 +15,10 @@ const declared = z.strictObject({
 const notOurs = declared.services["wireguard-preset"]!.secrets;
 
 /** Files of the registry that nix-bitcoin knows nothing of. */
-const oursAlone = ["lnd-macaroon-root-key", "wg-node-private-key", "backup-password", "backup-store-password", "data-volume-key", "bunker-passphrase"];
+const oursAlone = ["lnd-macaroon-root-key", "wg-node-private-key", "backup-password", "backup-store-password", "data-volume-key", "root-disk-key", "bunker-passphrase"];
 
 /** Services of ours alone. */
-const ourServices = ["bunker", "wireguard", "offsite-backup", "data-volume"];
+const ourServices = ["bunker", "wireguard", "offsite-backup", "data-volume", "encrypted-root"];
 
 const byName = <T extends { readonly name: string }>(all: readonly T[]): T[] => [...all].sort((one, other) => (one.name < other.name ? -1 : 1));
 

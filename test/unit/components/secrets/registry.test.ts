@@ -34,7 +34,7 @@ const forms = {
   environment: /^PASSPHRASE=[A-Za-z0-9]{20}\n$/,
 };
 const special: Readonly<Record<string, keyof typeof forms>> = {
-  "lnd-tls-key": "pem", "loop-tls-key": "pem", "lnd-macaroon-root-key": "hex32", "data-volume-key": "hex32", "clightning-replication-ssh-key": "openssh",
+  "lnd-tls-key": "pem", "loop-tls-key": "pem", "lnd-macaroon-root-key": "hex32", "data-volume-key": "hex32", "root-disk-key": "hex32", "clightning-replication-ssh-key": "openssh",
   "wireguard-node": "base32bytes", "wireguard-psk-phone": "base32bytes", "wireguard-psk-laptop": "base32bytes", "backup-encryption": "environment",
 };
 const formOf = (id: string): RegExp => forms[special[id] ?? (id.includes("-hmac") ? "rpcauth" : "password")];
