@@ -49,6 +49,9 @@ config:
   holdfast:deposit:
     folder: /mnt/REPLACE-ME/holdfast-${environment}
 
+  # holdfast:release:
+  #   provenOn: testnet             # the stack on which the same configuration must have been proven (\`holdfast release prove -s testnet\`), or none. On mainnet testnet when absent, elsewhere none
+
   # holdfast:records: environments/${environment}   # sealed passphrase, marks, versions, escrow kit, audit; kept under version control
 
   holdfast:nodes:
@@ -61,6 +64,9 @@ config:
           user: root
           hostKey: ssh-ed25519 REPLACE-ME   # on its console: cat /etc/ssh/ssh_host_ed25519_key.pub
           generation: 1             # raised when a new machine takes the node over
+      # wipe:                       # the word that an installation may wipe disks that are in use: for this generation alone
+      #   generation: 1
+      #   disks: [/dev/disk/by-id/REPLACE-ME]
       identity: environments/${environment}/${node}.lnd-seed.json   # \`holdfast wallet create ${node} -s ${environment}\`, on an offline machine
       lightning:
         alias: ${node}
