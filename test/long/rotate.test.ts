@@ -141,7 +141,7 @@ describe("rotate ssh", () => {
     const key = join(project.folder, "old");
     writeFileSync(key, readFileSync(file("ssh_ed25519"), "utf8"), { mode: 0o600 });
     const getsIn = async (): Promise<boolean> => (await runIn(thief, [
-      "ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-i", key, `root@${host.address}`, "true",
+      "ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", `UserKnownHostsFile=${join(project.state, "machines", "alice", "known_hosts")}`, "-o", "IdentitiesOnly=yes", "-i", key, `root@${host.address}`, "true",
     ])).exitCode === 0;
     expect(await getsIn()).toBe(true);
     await killedAt("drop", "activate", "ssh");

@@ -19,10 +19,10 @@ const said: string[] = [];
 const PATH = process.env["PATH"];
 let host: Connection;
 
-/** Reaches the host as nixos-anywhere does: its own options first, with checking off; then what it was given. Once with `ssh`, once as `nix copy` does, from a text split at blanks. */
+/** Reaches the host as nixos-anywhere does: its own options first, which take whatever key answers; then what it was given. Once with `ssh`, once as `nix copy` does, from a text split at blanks. */
 const FAKE = `#!/bin/bash
 set -u
-args=(-o IdentitiesOnly=yes -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no)
+args=(-o IdentitiesOnly=yes -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=accept-new)
 echo "called" >> ${folder}/called
 while [ $# -gt 0 ]; do case "$1" in
   --ssh-option) args+=(-o "$2"); shift ;;
@@ -90,7 +90,7 @@ describe("nixos-anywhere, which checks no host key itself", () => {
   });
 
   it("would reach a host with any key without this: the control", async () => {
-    const out = execFileSync("ssh", ["-F", "none", "-i", host.identityFile!, "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", `root@${host.address}`, "echo reached"], { stdio: ["ignore", "pipe", "ignore"] });
+    const out = execFileSync("ssh", ["-F", "none", "-i", host.identityFile!, "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=accept-new", `root@${host.address}`, "echo reached"], { stdio: ["ignore", "pipe", "ignore"] });
     expect(out.toString()).toBe("reached\n");
   });
 
