@@ -42,7 +42,8 @@ function vitest(projects, ...options) {
 const fresh = !existsSync(join(project, "node_modules", ".package-lock.json"));
 if (!fresh || count("npm ci", run(["npm", "ci"]))) {
   count("types (tsc)", run([join(bin, "tsc"), "--noEmit"]));
-  vitest(["unit"]);
+  // Two cores of a small machine: vitest itself would leave one for others.
+  vitest(["unit"], "--maxWorkers=2");
   if (count("what the tests need on this machine (holdfast prepare)", run(["node", "cli/holdfast.mjs", "prepare", "--yes"]))) {
     vitest(["engine", "machines", ...(process.argv.includes("--long") ? ["long"] : [])], "--maxWorkers=3");
   }
