@@ -82,6 +82,7 @@ async function stack(name: string, network: Network, number: number): Promise<vo
     "holdfast:system": { flake: "flake" },
     "holdfast:access": { authorizedKeys: [key("k")] },
     "holdfast:recipients": { environment: "age1-REPLACE-ME", recovery: "age1-REPLACE-ME", wallet },
+    "holdfast:release": { provenOn: "none" },
     "holdfast:deposit": { folder: `${raised}-deposit` },
     "holdfast:nodes": { alice: {
       id: "alice-1", host: { commodity: { address: `10.231.9.${number}`, hostKey: key("h"), generation: 1 } }, identity: `environments/${name}/alice.lnd-seed.json`,
