@@ -10,7 +10,7 @@ import { parseFormat } from "../../formats/versioned.js";
 import { processes } from "../../rehearsal/machines/processes.js";
 import { memoryHolds } from "../memory.js";
 import { newProject, type Ended, type Project } from "../project.js";
-import { canaryFor, runsOf, type Canary } from "./canary.js";
+import { canaryFor, runsOf, type Canary } from "../machines/canary.js";
 
 let project: Project;
 let canary: Canary;

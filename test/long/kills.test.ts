@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../../rehearsal/run.js";
 import { newProject, type Ended, type Project } from "../project.js";
-import { pullThePlug, runningSteps, trialOn } from "./deployer.js";
+import { pullThePlug, runningSteps, trialOn } from "../machines/deployer.js";
 
 /** Every step, and how far into it the deployer dies, in milliseconds: in the middle of its work where that takes long enough to have one; of `activate`, into the trial. */
 const moments: ReadonlyMap<string, number> = new Map([
