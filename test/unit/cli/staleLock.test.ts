@@ -54,10 +54,10 @@ describe("a backend's lock", () => {
   });
 
   it("is cleared when its process has ended and only its parent has not noticed", async () => {
-    const child = spawn("sh", ["-c", "true & echo $!; exec sleep 30"]);
+    const child = spawn("sh", ["-c", "sleep 0.3 & echo $!; exec sleep 30"]);
     try {
       const pid = Number(String((await once(child.stdout, "data"))[0]));
-      await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toMatch(/\) Z /));
+      await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toMatch(/\) Z /), { timeout: 10_000 });
       hold(pid);
       expect(clearStaleLocks(backend(), "holdfast", "dev")).toEqual([`cleared the lock of process ${pid}, which is dead`]);
     } finally {
