@@ -19,7 +19,12 @@ const said: string[] = [];
 const PATH = process.env["PATH"];
 let host: Connection;
 
-/** Reaches the host as nixos-anywhere does: its own options first, which take whatever key answers; then what it was given. Once with `ssh`, once as `nix copy` does, from a text split at blanks. */
+/**
+ * Trusts whoever answers, on purpose, and only a machine that this test made: nixos-anywhere says "StrictHostKeyChecking no", and accept-new over an empty file is the same.
+ * That the pinned proxy refuses a wrong key all the same is what is tested here.
+ *
+ * Reaches the host as nixos-anywhere does: its own options first; then what it was given. Once with `ssh`, once as `nix copy` does, from a text split at blanks.
+ */
 const FAKE = `#!/bin/bash
 set -u
 args=(-o IdentitiesOnly=yes -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=accept-new)
