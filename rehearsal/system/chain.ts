@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, openSync, closeSync } from "node:fs";
-import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { execa } from "execa";
@@ -70,14 +70,18 @@ async function runningPid(folder: string): Promise<number | undefined> {
   return commandLine.includes(`--configfile=${files(folder).settings}`) ? pid : undefined;
 }
 
-/** A killed process loses its command line first and its lock on the blocks a moment later, with which it becomes a zombie or is gone. */
+/** Whether a killed process may still hold its lock on the blocks: its command line goes first, its first thread may be a zombie next, and the files go with the last thread that ends. */
+async function dying(pid: number): Promise<boolean> {
+  const about = async (name: string): Promise<string> => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
+  if ((await about("cmdline")) !== "" || !(await about("stat")).includes("(btcd)")) return false;
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const states = await Promise.all(threads.map((thread) => about(`task/${thread}/stat`)));
+  return states.some((state) => /\) [^ZX]/.test(state));
+}
+
 async function whileDying(folder: string): Promise<void> {
   const pid = Number(await textOf(files(folder).pid));
-  const dying = async (): Promise<boolean> => {
-    const about = async (name: string): Promise<string> => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "gone");
-    return (await about("cmdline")) === "" && /\(btcd\) [^ZX]/.test(await about("stat"));
-  };
-  for (const end = Date.now() + DEADLINE; pid > 0 && (await dying()) && Date.now() < end;) await pause(20);
+  for (const end = Date.now() + DEADLINE; pid > 0 && (await dying(pid)) && Date.now() < end;) await pause(20);
 }
 
 async function bitcoin(chain: Chain, ...command: string[]): Promise<string> {
