@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { HetznerProject, lookAtHetzner } from "./components/host/hetznerProject.js";
 import { Node } from "./components/node.js";
 import { requireProven } from "./components/system/releaseProofs.js";
 import { projectFolder } from "./config/project.js";
@@ -7,7 +8,9 @@ import { readStack } from "./config/stack.js";
 const project = projectFolder(process.cwd());
 const stack = readStack(project);
 requireProven(stack, stack.provenOn, project);
-const made = stack.nodes.map((specification) => [specification.name, new Node(specification.id, { specification, stack })] as const);
+const sight = await lookAtHetzner(stack);
+const hetzner = sight && new HetznerProject("hetzner", stack, sight);
+const made = stack.nodes.map((specification) => [specification.name, new Node(specification.id, { specification, stack, hetzner })] as const);
 
 /** What each node is, for people and scripts. */
 export const nodes = Object.fromEntries(made.map(([name, node]) => [name, node.summary]));

@@ -9,6 +9,7 @@ import { raze } from "../rehearsal/surroundings.js";
 import { acceptOlderCommands } from "./acceptOlder.js";
 import { agreed, typed } from "./ask.js";
 import { auditCommands } from "./audit.js";
+import { cloudCommands } from "./cloud.js";
 import { doctor } from "./doctor.js";
 import { envCommands } from "./env.js";
 import { escrowCommands } from "./escrow.js";
@@ -90,6 +91,7 @@ inStack("engine", "make Pulumi's engine and plugins ready, and say where they ar
 envCommands(program, here);
 escrowCommands(program, here);
 machineCommands(program, here, agreement);
+cloudCommands(program, here, agreement);
 acceptOlderCommands(program, here);
 stateCommands(program, here);
 auditCommands(program, here);

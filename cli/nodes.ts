@@ -5,7 +5,7 @@ import { knock, type Answer } from "../components/system/knock.js";
 import { policyOf } from "../components/network/policy.js";
 import { filesOf, otherEnvironments } from "../config/project.js";
 import { specify } from "../config/specify.js";
-import type { NodeSpecification, StackSpecification } from "../config/specification.js";
+import { isHetzner, type NodeSpecification, type StackSpecification } from "../config/specification.js";
 import { backupReportSchema, type BackupReport } from "../formats/backupReport.js";
 import { gateReportSchema, type GateReport } from "../formats/gate.js";
 import { activationSchema, probeSchema, type Activation, type Connection, type Probe } from "../formats/step.js";
@@ -47,17 +47,34 @@ export interface NodeStatus {
 export const specification = (places: Places): StackSpecification =>
   specify(places.environment, stackKeys(places), filesOf(places.project), otherEnvironments(places.project, places.environment));
 
-export function connectionOf(stack: StackSpecification, node: NodeSpecification): Connection {
-  const { generation: _, ...where } = node.host;
-  return { ...where, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }) };
+/** What an update left in the stack's outputs of a node. */
+export const summaryOf = (outputs: OutputMap, node: Pick<NodeSpecification, "name">): NodeSummary | undefined =>
+  (outputs["nodes"]?.value as Record<string, NodeSummary> | undefined)?.[node.name];
+
+/**
+ * How a node's host is reached.
+ *
+ * @param summary what the last update left of the node: the one place where a cloud's server has its address and key
+ */
+export function connectionOf(stack: StackSpecification, node: NodeSpecification, summary?: Pick<NodeSummary, "address" | "hostKey">): Connection {
+  const identity = stack.identityFile !== undefined && { identityFile: stack.identityFile };
+  if (!isHetzner(node.host)) {
+    const { generation: _, ...where } = node.host;
+    return { ...where, ...identity };
+  }
+  if (summary === undefined) throw new Error(`${node.name} is a server at Hetzner, and where it is stands in the stack's outputs, which were not read. Is the stack up? holdfast up -s ${stack.environment}.`);
+  return { user: "root", port: 22, address: summary.address, hostKey: summary.hostKey, ...identity };
 }
 
+const addressOf = (node: NodeSpecification, summary: Pick<NodeSummary, "address"> | undefined): string | undefined => (isHetzner(node.host) ? summary?.address : node.host.address);
+
 /** Asks a node's agent and knocks at its ports from here. Never throws for a host that is away: that is a status too. */
-export async function statusOf(stack: StackSpecification, node: NodeSpecification): Promise<NodeStatus> {
-  const connection = connectionOf(stack, node);
-  const base = { name: node.name, address: node.host.address, generation: node.host.generation, nodePublicKey: node.identity.nodePublicKey };
-  const ports = await seenPorts(node);
+export async function statusOf(stack: StackSpecification, node: NodeSpecification, summary?: NodeSummary): Promise<NodeStatus> {
+  const address = addressOf(node, summary);
+  const base = { name: node.name, address: address ?? "-", generation: node.host.generation, nodePublicKey: node.identity.nodePublicKey };
+  const ports = await seenPorts(node, address);
   try {
+    const connection = connectionOf(stack, node, summary);
     const gate = await askAgent(connection, "gate-report", {}, gateReportSchema, { deadline: 20_000 });
     const system = await askAgent(connection, "activation-report", {}, activationSchema, { deadline: 20_000 });
     const probe = await askAgent(connection, "probe", {}, probeSchema, { deadline: 20_000 });
@@ -77,24 +94,26 @@ async function backupOf(connection: Connection): Promise<Pick<NodeStatus, "backu
 
 /** What the stack's outputs say of a node, and its ports from here. Opens no connection to the host's agent. */
 export async function knownStatusOf(node: NodeSpecification, outputs: OutputMap): Promise<NodeStatus> {
-  const summary = (outputs["nodes"]?.value as Record<string, NodeSummary> | undefined)?.[node.name];
+  const summary = summaryOf(outputs, node);
+  const address = addressOf(node, summary);
   return {
-    name: node.name, address: node.host.address, generation: node.host.generation, nodePublicKey: summary?.nodePublicKey ?? node.identity.nodePublicKey,
+    name: node.name, address: address ?? "-", generation: node.host.generation, nodePublicKey: summary?.nodePublicKey ?? node.identity.nodePublicKey,
     ...(summary && { known: { gate: summary.gate, decision: summary.decision, system: summary.system } }),
-    ports: await seenPorts(node),
+    ports: await seenPorts(node, address),
   };
 }
 
 /** Ports that belong to services of a node and must never answer from outside. */
 const LOCAL: readonly (readonly [number, string])[] = [[10009, "lnd-grpc"], [18334, "btcd-rpc"], [8332, "bitcoind-rpc"]];
 
-async function seenPorts(node: NodeSpecification): Promise<SeenPort[]> {
+async function seenPorts(node: NodeSpecification, address: string | undefined): Promise<SeenPort[]> {
+  if (address === undefined) return [];
   const wanted = policyOf(node).filter((rule) => rule.protocol === "tcp")
     .map(({ port, name, from }) => ({ port, name, wanted: from === "internet" ? "open" as const : "closed" as const }));
   // Without a tunnel it answers on loopback alone, and the policy does not speak of it.
   const rest = node.tunnel === undefined ? [[node.lightning.restPort, "lnd-rest"] as const] : [];
   const all = [...wanted, ...[...rest, ...LOCAL].map(([port, name]) => ({ port, name, wanted: "closed" as const }))];
-  return Promise.all(all.map(async (one) => ({ ...one, answer: await knock(node.host.address, one.port, 1000) })));
+  return Promise.all(all.map(async (one) => ({ ...one, answer: await knock(address, one.port, 1000) })));
 }
 
 /** What a stack's outputs hold for peers of nodes with a tunnel, in clear. Handle with care. */

@@ -1,7 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { NodeSpecification, StackSpecification } from "../config/specification.js";
-import { CommodityHost } from "./host/commodity.js";
+import { isHetzner, type NodeSpecification, type StackSpecification } from "../config/specification.js";
+import { CommodityHost, commodityConnection } from "./host/commodity.js";
+import { HetznerHost, HetznerServer } from "./host/hetzner.js";
+import type { HetznerProject } from "./host/hetznerProject.js";
+import type { Host } from "./host/host.js";
 import { lndconnect } from "./network/lndconnect.js";
+import { policyOf } from "./network/policy.js";
 import { Tunnels } from "./network/wireguard.js";
 import { plainly } from "./plainly.js";
 import { Deposit, requireDepositFolder } from "./recovery/deposit.js";
@@ -17,6 +21,8 @@ import { System, SystemActivation } from "./system/system.js";
 export interface NodeArgs {
   readonly specification: NodeSpecification;
   readonly stack: StackSpecification;
+  /** Where the node's server is made, when it is Hetzner's. */
+  readonly hetzner?: HetznerProject | undefined;
 }
 
 /** What an operator wants to know of a node. Holds no secret. */
@@ -31,6 +37,10 @@ export interface NodeSummary {
   /** What tells the node's state from another one. */
   readonly stateMark: string;
   readonly generation: number;
+  /** The host's pinned key. */
+  readonly hostKey: string;
+  /** Hetzner's ids, when the host is Hetzner's. */
+  readonly hetzner?: { readonly server: number; readonly ipv4: number; readonly volume: number };
   /** The newest export of the node's roots, below the deposit's folder. */
   readonly deposit: string;
 }
@@ -42,7 +52,7 @@ export class Node extends pulumi.ComponentResource {
   readonly peerConfigurations?: pulumi.Output<Record<string, string>>;
   readonly lndconnect?: pulumi.Output<string>;
 
-  constructor(name: string, { specification, stack }: NodeArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { specification, stack, hetzner }: NodeArgs, options?: pulumi.ComponentResourceOptions) {
     requireDepositFolder(stack, process.cwd());
     super("holdfast:index:Node", name, {}, options);
     const inside = { parent: this };
@@ -50,8 +60,12 @@ export class Node extends pulumi.ComponentResource {
 
     const identities = holdIdentities(name, specification, inside);
     const secrets = new Secrets(`${name}-secrets`, specification, inside);
+    const server = isHetzner(specification.host) ? new HetznerServer(`${name}-hetzner`, {
+      specification: specification.host, node: specification.id, project: requireProject(specification.name, hetzner), policy: policyOf(specification), secrets, identityFile: stack.identityFile,
+    }, inside) : undefined;
     const { tunnel } = specification;
-    const tunnels = tunnel === undefined ? undefined : new Tunnels(`${name}-tunnels`, { specification, tunnel, secrets }, inside);
+    const endpoint = tunnel?.endpoint ?? pulumi.interpolate`${server?.address ?? ""}:${tunnel?.port ?? ""}`;
+    const tunnels = tunnel === undefined ? undefined : new Tunnels(`${name}-tunnels`, { specification, tunnel, endpoint, secrets }, inside);
     const own = ownMarks(stack, specification, { state: secrets.stateMark, tunnelKey: tunnels?.publicKey });
     const deposit = new Deposit(`${name}-deposit`, {
       specification, stack, place, certificates: secrets.certificates, own,
@@ -59,13 +73,15 @@ export class Node extends pulumi.ComponentResource {
       roots: pulumi.all([secrets.roots, tunnels?.roots]).apply(([secretRoots, peers]) => ({ ...secretRoots, ...peers })),
     }, inside);
     // By way of the held identities: another node's seed or key is refused before anything is built for it.
-    const settings = pulumi.all([own, tunnels?.peers, identities.seed, identities.files]).apply(([{ tunnelKey: publicKey }, peers, seed, files]) => plainly(() =>
-      settingsOf({ ...specification, identity: seed, identities: files }, stack.authorizedKeys, publicKey === undefined || peers === undefined ? undefined : { publicKey, peers })));
+    const settings = pulumi.all([own, tunnels?.peers, identities.seed, identities.files, server?.device]).apply(([{ tunnelKey: publicKey }, peers, seed, files, dataVolume]) => plainly(() =>
+      settingsOf({ ...specification, nixos: { ...specification.nixos, ...(dataVolume !== undefined && { dataVolume }) }, identity: seed, identities: files }, stack.authorizedKeys, publicKey === undefined || peers === undefined ? undefined : { publicKey, peers })));
 
-    const installation = specification.nixos.disks.layout === "kept" ? undefined : new Installation(`${name}-installation`, { specification, stack, settings, secrets }, inside);
-    const host = new CommodityHost(`${name}-host`, {
-      specification: specification.host, after: installation?.installed, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }),
-    }, inside);
+    const connection = isHetzner(specification.host) ? server!.connection : pulumi.output(commodityConnection(specification.host, stack.identityFile));
+    const installation = specification.nixos.disks.layout === "kept" ? undefined
+      : new Installation(`${name}-installation`, { specification, stack, connection, machine: server?.machine, settings, secrets }, inside);
+    const after = installation?.installed;
+    const host: Host = isHetzner(specification.host) ? new HetznerHost(`${name}-host`, { server: server!, after }, inside)
+      : new CommodityHost(`${name}-host`, { specification: specification.host, after, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }) }, inside);
     const system = new System(`${name}-system`, { host, place, flake: stack.flake, settings }, inside);
     const files = pulumi.all([secrets.files, tunnels?.files, own]).apply(([service, peers]) => [...service, ...(peers ?? [])]);
     const bundle = new SealedBundle(`${name}-bundle`, {
@@ -84,17 +100,24 @@ export class Node extends pulumi.ComponentResource {
       this.lndconnect = pulumi.secret(pulumi.all([secrets.certificate, secrets.value("lnd-macaroon-root-key")]).apply(([certificate, rootKey]) =>
         lndconnect({ address: tunnel.address, port: specification.lightning.restPort, certificate, rootKey })));
     }
-    this.summary = pulumi.all([gate.report, host.address, activation.result, own, deposit.deposited]).apply(([report, address, { toplevel }, { state, tunnelKey: publicKey }, { file }]) => ({
+    this.summary = pulumi.all([gate.report, host.connection, activation.result, own, deposit.deposited, endpoint, server?.seen]).apply(([report, { address, hostKey }, { toplevel }, { state, tunnelKey: publicKey }, { file }, dialled, seen]) => ({
       nodePublicKey: report.nodePublicKey ?? specification.identity.nodePublicKey,
       address,
       gate: report.state,
       decision: report.decision ?? "none",
       system: toplevel,
-      ...(tunnel !== undefined && publicKey !== undefined && { tunnel: { address: tunnel.address, endpoint: tunnel.endpoint, publicKey, peers: tunnel.peers.map((peer) => peer.name) } }),
+      ...(tunnel !== undefined && publicKey !== undefined && { tunnel: { address: tunnel.address, endpoint: dialled, publicKey, peers: tunnel.peers.map((peer) => peer.name) } }),
       stateMark: state,
       generation: specification.host.generation,
+      hostKey,
+      ...(seen !== undefined && { hetzner: seen }),
       deposit: file,
     }));
     this.registerOutputs({ summary: this.summary });
   }
+}
+
+function requireProject(node: string, project: HetznerProject | undefined): HetznerProject {
+  if (project === undefined) throw new Error(`Node ${node} has host.hetzner, and the program did not look at the Hetzner project first.`);
+  return project;
 }

@@ -7,7 +7,7 @@ import type { HostGeneration } from "./host/host.js";
 
 export interface StepArgs<T> {
   /** The program in `components/<folder>/steps/`. */
-  readonly program: "provision" | "reach" | "install" | "contact" | "certify" | "seal" | "deliver" | "activate" | "hold" | "open" | "deposit";
+  readonly program: "provision" | "release" | "welcome" | "reach" | "install" | "contact" | "certify" | "seal" | "deliver" | "activate" | "hold" | "open" | "deposit";
   /** JSON for its stdin: the one way in which a secret reaches a program. */
   readonly input: pulumi.Input<unknown>;
   readonly output: z.ZodType<T>;
@@ -29,7 +29,7 @@ export function step<T>(name: string, args: StepArgs<T>, options: pulumi.CustomR
     stdin: pulumi.secret(pulumi.jsonStringify(args.input)),
     logging: local.Logging.Stderr,
     addPreviousOutputInEnv: LOOKING_BACK.includes(args.program),
-    ...(args.host && { triggers: [args.host.generation] }),
+    ...(args.host && { triggers: [args.host.generation, ...(args.host.machine === undefined ? [] : [args.host.machine])] }),
   }, {
     ...options,
     additionalSecretOutputs: ["stdin", "stdout", "stderr"],

@@ -41,7 +41,7 @@ export const onionServices: readonly Service[] = ["bitcoind", "btcpayserver", "c
 /** A node's settings that are right one by one and wrong together: the same that nix/ asserts, said before anything is touched. */
 export function combinationFindings(name: string, node: NodeConfiguration, network: Network): Finding[] {
   const at = (path: string, found: unknown, wanted: string): Finding => ({ path: `holdfast:nodes.${name}.${path}`, found: JSON.stringify(found), wanted });
-  return [...serviceFindings(node, network, at), ...tunnelFindings(node, at), ...nixosFindings(node, at), ...portFindings(node, network, at)];
+  return [...serviceFindings(node, network, at), ...tunnelFindings(node, at), ...nixosFindings(node, at), ...hetznerFindings(node, at), ...portFindings(node, network, at)];
 }
 
 /** Daemons that start with an identity of the node's own, or never. */
@@ -98,6 +98,12 @@ function nixosFindings({ nixos, services }: NodeConfiguration, at: At): Finding[
     ...(disks.layout === "mirror" && disks.disks[0] === disks.disks[1] ? [at("nixos.disks.disks", disks.disks, "are one disk; wants two")] : []),
     ...(nixos.dataVolume !== undefined && wiped.includes(nixos.dataVolume) ? [at("nixos.dataVolume", nixos.dataVolume, "is a disk of nixos.disks, which an installation wipes; wants another one")] : []),
   ];
+}
+
+/** What comes with a server that the stack makes, and so cannot be said twice. */
+function hetznerFindings({ host: { hetzner }, nixos }: NodeConfiguration, at: At): Finding[] {
+  return hetzner === undefined || nixos.dataVolume === undefined ? []
+    : [at("nixos.dataVolume", nixos.dataVolume, "comes with the server (host.hetzner.volume); wants to be left out")];
 }
 
 /** What listens, and on which TCP port: each wants one of its own. */

@@ -16,6 +16,35 @@ export const hostSchema = z.strictObject({
 });
 export type HostSpecification = z.infer<typeof hostSchema>;
 
+const hetznerIdSchema = z.int({ error: "wants the id that Hetzner gave it" }).positive("wants the id that Hetzner gave it");
+
+/** A server of a Hetzner Cloud project, made by the stack. Its token is no setting of ours: `hcloud:token`, or HCLOUD_TOKEN. */
+export const hetznerSchema = z.strictObject({
+  /** For good: neither addresses nor volumes can move. */
+  location: z.string().regex(/^[a-z]{3}\d{0,2}$/, "wants a location of Hetzner's, such as fsn1, nbg1, hel1 or ash"),
+  serverType: z.string().regex(/^[a-z]{2,4}\d{2,3}$/, "wants a server type of Hetzner's, such as cx33, cax21 or ccx13"),
+  /** What a new server starts from. Another one takes effect with the next generation. */
+  image: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, "wants an image of Hetzner's, such as debian-13, or a snapshot's id").default("debian-13"),
+  /** Raised, a new server takes the node over: with the node's address and data volume, and nothing else of the old one. */
+  generation: z.int({ error: "wants a whole number" }).positive("wants 1 or more").default(1),
+  /** For the bulk below /var/lib: encrypted, and outlives every server. */
+  volume: z.strictObject({
+    /** In GB. May grow. */
+    size: z.int({ error: "wants a whole number of GB" }).min(10, "wants 10 to 10240 GB").max(10_240, "wants 10 to 10240 GB"),
+    /** The word that this volume, and all data on it, may be deleted. */
+    discard: hetznerIdSchema.optional(),
+  }),
+  /** A private network of the project, by its id. */
+  network: z.strictObject({ id: hetznerIdSchema, ip: z.ipv4({ error: "wants an IPv4 address of the network" }).optional() }).optional(),
+  /** Servers of one group run on different machines. */
+  placementGroup: nameSchema.optional(),
+  /** Against deletion, at Hetzner and in Pulumi: of server, addresses and firewall. YAML 1.1 reads `off` as false. */
+  protection: z.preprocess((value) => (value === true ? "on" : value === false ? "off" : value), z.enum(["on", "off"], { error: "wants on or off" })).default("on"),
+  /** The word that this address, which the last update left, is truly gone, and that the project is the right one all the same. */
+  lost: hetznerIdSchema.optional(),
+});
+export type HetznerSpecification = z.infer<typeof hetznerSchema>;
+
 /** Three hierarchies of keys that never mix. Environments share none of them. */
 export const recipientsSchema = z.strictObject({
   /** Wraps the stack's passphrase. */
@@ -79,7 +108,8 @@ export const backupSchema = z.strictObject({
 export const nodeSchema = z.strictObject({
   /** Keys derive from it: never changes, even when the node is renamed. Defaults to the node's name. */
   id: nameSchema.optional(),
-  host: z.strictObject({ commodity: orFile(hostSchema) }),
+  host: z.strictObject({ commodity: orFile(hostSchema).optional(), hetzner: hetznerSchema.optional() })
+    .refine(({ commodity, hetzner }) => (commodity === undefined) !== (hetzner === undefined), { error: "wants either commodity (a machine that you have) or hetzner (a server that the stack makes)" }),
   /** The LND seed, sealed for the wallet recipient: what `holdfast wallet create` writes. */
   identity: pathSchema,
   /** Other node identities (hsm_secret, nsecs, onion keys), each sealed for the wallet recipient. */

@@ -3,7 +3,7 @@ import type { Network } from "../formats/place.js";
 import type { Marks, SecretVersion, Versions } from "../formats/records.js";
 import type { Service } from "../formats/services.js";
 import type { NixosSettings } from "../formats/settings.js";
-import type { HostSpecification, Recipients } from "./schema.js";
+import type { HetznerSpecification, HostSpecification, Recipients } from "./schema.js";
 
 /** A peer of a node's tunnel. */
 export interface PeerSpecification {
@@ -17,9 +17,15 @@ export interface TunnelSpecification {
   readonly address: string;
   readonly prefixLength: number;
   readonly port: number;
-  readonly endpoint: string;
+  /** Absent: the host's own address, once it is known, and the port. */
+  readonly endpoint?: string;
   readonly peers: readonly PeerSpecification[];
 }
+
+/** A machine that the operator has, or a server that the stack makes. */
+export type NodeHost = HostSpecification | HetznerSpecification;
+
+export const isHetzner = (host: NodeHost): host is HetznerSpecification => "serverType" in host;
 
 /** One node, complete and validated: everything that its components need to know. */
 export interface NodeSpecification {
@@ -28,7 +34,7 @@ export interface NodeSpecification {
   readonly id: string;
   readonly environment: string;
   readonly network: Network;
-  readonly host: HostSpecification;
+  readonly host: NodeHost;
   readonly identity: IdentityFile;
   /** Every other identity of the node. */
   readonly identities: readonly FileIdentity[];

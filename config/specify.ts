@@ -8,8 +8,8 @@ import { passphraseFindings, sharedMarks, type EnvironmentMarks } from "./enviro
 import { marksOf, recordsIn, recordsOf } from "./marks.js";
 import { provenOnByDefault } from "./release.js";
 import { ConfigurationRefused, findingsOf, type Finding } from "./refusal.js";
-import { backupSchema, bitcoinSchema, hostSchema, recipientsSchema, stackSchema, type HostSpecification, type NodeConfiguration, type Recipients } from "./schema.js";
-import type { NodeSpecification, StackSpecification, TunnelSpecification } from "./specification.js";
+import { backupSchema, bitcoinSchema, hostSchema, recipientsSchema, stackSchema, type NodeConfiguration, type Recipients } from "./schema.js";
+import { isHetzner, type NodeHost, type NodeSpecification, type StackSpecification, type TunnelSpecification } from "./specification.js";
 import { publicKeySchema, cidrParts, firstHostAddress } from "./text.js";
 import { z } from "zod";
 
@@ -160,7 +160,8 @@ function specifyNode(
   read: ReadFile,
   findings: Finding[],
 ): NodeSpecification {
-  const host: HostSpecification = hostSchema.parse(node.host.commodity);
+  const host: NodeHost = node.host.hetzner ?? hostSchema.parse(node.host.commodity);
+  const hasVolume = isHetzner(host) || node.nixos.dataVolume !== undefined;
   const { certificateFile, ...backup } = backupSchema.parse(node.backup);
   const certificate = certificateFile === undefined ? undefined : read(certificateFile);
   if (certificateFile !== undefined && certificate === undefined) {
@@ -177,7 +178,7 @@ function specifyNode(
     host,
     identity,
     identities,
-    services: [...new Set([...runsAlways(node), ...node.services, ...(node.nixos.dataVolume === undefined ? [] : ["data-volume" as const]), ...(node.nixos.disks.layout !== "kept" && node.nixos.disks.encrypted ? ["encrypted-root" as const] : [])])],
+    services: [...new Set([...runsAlways(node), ...node.services, ...(hasVolume ? ["data-volume" as const] : []), ...(node.nixos.disks.layout !== "kept" && node.nixos.disks.encrypted ? ["encrypted-root" as const] : [])])],
     nixos: node.nixos,
     ...(node.wipe !== undefined && { wipe: node.wipe }),
     versions: versions.nodes[id] ?? {},
@@ -189,11 +190,11 @@ function specifyNode(
   };
 }
 
-const specifyTunnel = ({ network, port, endpoint, peers }: Exclude<NodeConfiguration["tunnel"], "none">, host: HostSpecification): TunnelSpecification => ({
+const specifyTunnel = ({ network, port, endpoint, peers }: Exclude<NodeConfiguration["tunnel"], "none">, host: NodeHost): TunnelSpecification => ({
   network,
   address: firstHostAddress(network),
   prefixLength: cidrParts(network).prefixLength,
   port,
-  endpoint: endpoint ?? `${host.address}:${port}`,
+  ...(endpoint !== undefined ? { endpoint } : isHetzner(host) ? {} : { endpoint: `${host.address}:${port}` }),
   peers: Object.entries(peers).map(([name, { address }]) => ({ name, address })),
 });

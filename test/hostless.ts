@@ -16,6 +16,8 @@ if (existsSync("fail") && readFileSync("fail", "utf8") === program) {
   process.exit(1);
 }
 const answers = {
+  release: () => ({ servers: [], volumes: [] }),
+  welcome: () => ({ hostKey: input.own.publicKey }),
   reach: () => ({ machineId: "m".repeat(32), architecture: "x86_64" }),
   install: () => ({ toplevel: "/nix/store/" + digest([input.settings, input.digest]).slice(0, 32) + "-rehearsal" }),
   contact: () => ({ recipient: "age1" + "h".repeat(58), machineId: "m".repeat(32) }),
@@ -41,7 +43,7 @@ export async function layHostlessProject(folder: string, realSteps: readonly str
   const bundled = { bundle: true, platform: "node", format: "esm", target: "node20", packages: "external", logLevel: "error" } as const;
   await build({ ...bundled, entryPoints: ["index.ts"], outfile: join(folder, "dist", "program.js") });
   for (const one of realSteps) await build({ ...bundled, entryPoints: { [one.slice(one.lastIndexOf("/") + 1)]: `components/${one}.ts` }, outdir: join(folder, "dist", "steps") });
-  const played = [...HOST_STEPS, ...OWN_STEPS.filter((one) => !realSteps.includes(one)).map((one) => one.slice(one.lastIndexOf("/") + 1))];
+  const played = [...HOST_STEPS, "welcome", ...OWN_STEPS.filter((one) => !realSteps.includes(one)).map((one) => one.slice(one.lastIndexOf("/") + 1))];
   for (const one of played) writeFileSync(join(folder, "dist", "steps", `${one}.js`), STEP);
   cpSync("Pulumi.yaml", join(folder, "Pulumi.yaml"));
   const files = {

@@ -13,6 +13,10 @@ export interface CommodityHostArgs {
   readonly after?: pulumi.Output<unknown> | undefined;
 }
 
+export function commodityConnection({ generation: _, ...where }: HostSpecification, identityFile: string | undefined): Connection {
+  return { ...where, ...(identityFile !== undefined && { identityFile }) };
+}
+
 /** What the reach step learns before anything is sent. */
 export const reachedSchema = z.strictObject({ machineId: z.string(), architecture: z.string() });
 
@@ -25,16 +29,16 @@ export class CommodityHost extends pulumi.ComponentResource implements Host {
 
   constructor(name: string, { specification, identityFile, after }: CommodityHostArgs, options?: pulumi.ComponentResourceOptions) {
     super("holdfast:host:Commodity", name, {}, options);
-    const { generation, ...where } = specification;
+    const { generation } = specification;
     this.generation = generation;
-    const connection: Connection = { ...where, ...(identityFile !== undefined && { identityFile }) };
+    const connection = commodityConnection(specification, identityFile);
     const reached = step(`${name}-reach`, { program: "reach", input: { connection }, output: reachedSchema, host: { generation } }, {
       parent: this, ...(after !== undefined && { dependsOn: after.apply(() => []) }),
     });
 
     this.machineId = pulumi.unsecret(reached.apply(({ machineId }) => machineId));
     this.connection = this.machineId.apply(() => connection);
-    this.address = pulumi.output(where.address);
+    this.address = pulumi.output(specification.address);
     this.registerOutputs({ machineId: this.machineId });
   }
 

@@ -44,6 +44,8 @@ interface PeerKeys {
 export interface TunnelsArgs {
   readonly specification: Pick<NodeSpecification, "id" | "name" | "versions">;
   readonly tunnel: TunnelSpecification;
+  /** `address:port` that peers dial. */
+  readonly endpoint: pulumi.Input<string>;
   readonly secrets: Secrets;
 }
 
@@ -76,8 +78,8 @@ export class Tunnels extends pulumi.ComponentResource {
     })))));
     this.configurations = pulumi.secret(pulumi.all(Object.fromEntries(known.map(({ name: own, at, keys }) => [
       own,
-      pulumi.all([keys.privateKey, keys.presharedKey, this.publicKey]).apply(([privateKey, psk, publicKey]) =>
-        peerConfiguration({ privateKey, presharedKey: psk, address: at, node: { publicKey, endpoint: tunnel.endpoint, address: tunnel.address } })),
+      pulumi.all([keys.privateKey, keys.presharedKey, this.publicKey, args.endpoint]).apply(([privateKey, psk, publicKey, endpoint]) =>
+        peerConfiguration({ privateKey, presharedKey: psk, address: at, node: { publicKey, endpoint, address: tunnel.address } })),
     ]))));
     this.files = pulumi.secret(pulumi.all(known.filter(({ keys }) => keys.version > 1).map(({ name: own, keys, of }) =>
       keys.presharedKey.apply((psk) => presharedFile(of ?? own, keys.version, psk)))));

@@ -25,7 +25,8 @@ export class Secrets extends pulumi.ComponentResource {
   /** What clients must trust, in PEM, by file name. Public. */
   readonly certificates: pulumi.Output<Record<string, string>>;
   readonly #values = new Map<string, pulumi.Output<string>>();
-  readonly #stateMark: pulumi.Output<string> | undefined;
+  readonly #lasting: pulumi.Output<string> | undefined;
+  readonly #nodeId: string;
   readonly #certificates = new Map<string, pulumi.Output<string>>();
 
   constructor(name: string, specification: NodeSpecification, options?: pulumi.ComponentResourceOptions) {
@@ -39,7 +40,8 @@ export class Secrets extends pulumi.ComponentResource {
       this.#values.set(secret.id, root.value.apply((text) => secret.value(text, secretId(specification.id, secret))));
     }
     this.roots = pulumi.secret(pulumi.all(Object.fromEntries(roots)));
-    this.#stateMark = roots.get(LASTING)?.value.apply((root) => derive(root, secretId(specification.id, { id: "state-mark" }), 32).toString("base64"));
+    this.#lasting = roots.get(LASTING)?.value;
+    this.#nodeId = specification.id;
 
     const known = knownCertificates(specification.environment, specification.id);
     for (const secret of secrets.filter((one) => one.kind === "certificate")) {
@@ -66,8 +68,17 @@ export class Secrets extends pulumi.ComponentResource {
 
   /** What tells this state from another one: derived from a root that every node has and that never changes. Public. */
   get stateMark(): pulumi.Output<string> {
-    if (this.#stateMark === undefined) throw new Error(`This node has no secret ${LASTING}, by whose root its state is told from others. Is offsite-backup among the node's services?`);
-    return pulumi.unsecret(this.#stateMark);
+    return pulumi.unsecret(this.lasting({ id: "state-mark" }, (root, id) => derive(root, id, 32).toString("base64")));
+  }
+
+  /**
+   * What derives from the root that every node has and that never changes: it is the same again after a state was lost. Secret.
+   *
+   * @param of raises its version where there is another value to be had
+   */
+  lasting<T>(of: { readonly id: string; readonly version?: number }, value: (root: string, id: string) => T): pulumi.Output<T> {
+    if (this.#lasting === undefined) throw new Error(`This node has no secret ${LASTING}, by whose root its state is told from others. Is offsite-backup among the node's services?`);
+    return pulumi.secret(this.#lasting.apply((root) => value(root, secretId(this.#nodeId, of)))) as pulumi.Output<T>;
   }
 
   /** LND's certificate in PEM. Public. */

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { NodeSpecification, StackSpecification } from "../../config/specification.js";
 import type { Settings } from "../../formats/settings.js";
+import type { Connection } from "../../formats/step.js";
 import type { Secrets } from "../secrets/secrets.js";
 import { step } from "../step.js";
 import { plainly } from "../plainly.js";
@@ -10,6 +11,10 @@ import { requireSameDisks } from "./nixosDisks.js";
 export interface InstallationArgs {
   readonly specification: NodeSpecification;
   readonly stack: StackSpecification;
+  /** How the host is reached before and after. */
+  readonly connection: pulumi.Output<Connection>;
+  /** Tells one machine of a generation from another. */
+  readonly machine?: pulumi.Output<string> | undefined;
   readonly settings: pulumi.Output<Settings>;
   readonly secrets: Secrets;
 }
@@ -18,20 +23,19 @@ export interface InstallationArgs {
 export class Installation extends pulumi.ComponentResource {
   readonly installed: pulumi.Output<Installed>;
 
-  constructor(name: string, { specification, stack, settings, secrets }: InstallationArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { specification, stack, connection, machine, settings, secrets }: InstallationArgs, options?: pulumi.ComponentResourceOptions) {
     super("holdfast:system:Installation", name, {}, options);
-    const { generation, ...where } = specification.host;
+    const { generation } = specification.host;
     const { disks } = specification.nixos;
     // A resource of its own for each generation: replaced in place, it would be given what its first input was.
     const installed = pulumi.unsecret(step(`${name}-provision-${generation}`, {
       program: "provision",
       input: {
-        connection: { ...where, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }) },
-        generation, node: specification.id, flake: stack.flake, settings, wipe: specification.wipe,
+        connection, generation, node: specification.id, flake: stack.flake, settings, wipe: specification.wipe,
         ...(disks.layout !== "kept" && disks.encrypted && { diskKey: secrets.value("root-disk-key") }),
       },
       output: installedSchema,
-      host: { generation },
+      host: { generation, ...(machine !== undefined && { machine }) },
       // What is installed once is activated ever after: no later setting wipes a disk.
     }, { parent: this, ignoreChanges: ["stdin"] }));
     // What it answered is known to a preview too.

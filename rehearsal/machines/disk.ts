@@ -19,11 +19,11 @@ const upper = ({ folder }: Names): string => join(folder, "upper");
 const work = ({ folder }: Names): string => join(folder, "work");
 const root = ({ folder }: Names): string => join(folder, "root");
 
-/** Folders of the image whose owner and mode the overlay must repeat. */
-const FOLDERS: readonly { readonly path: string; readonly mode: number }[] = [
-  { path: "", mode: 0o755 }, { path: "etc", mode: 0o755 }, { path: "etc/ssh", mode: 0o755 }, { path: "etc/systemd", mode: 0o755 },
-  { path: "etc/systemd/network", mode: 0o755 }, { path: "root", mode: 0o700 }, { path: "root/.ssh", mode: 0o700 },
-];
+/** The overlay's folders hide the modes of the image's, so they repeat them. */
+const folderMode = (path: string): number => (path === "root" || path.startsWith("root/") ? 0o700 : 0o755);
+
+/** The folders above a path, outermost first: "" is the root. */
+const foldersAbove = (path: string): string[] => path.split("/").map((_, index, parts) => parts.slice(0, index).join("/"));
 
 /** What makes this machine differ from the image, by path. */
 export function diskFiles(names: Names, { address, generation, authorizedKey }: DiskArgs): Record<string, string> {
@@ -36,21 +36,30 @@ export function diskFiles(names: Names, { address, generation, authorizedKey }: 
   };
 }
 
+async function makeFolders(names: Names, folders: readonly string[]): Promise<void> {
+  for (const folder of new Set(folders)) {
+    await mkdir(join(upper(names), folder), { recursive: true });
+    await chmod(join(upper(names), folder), folderMode(folder));
+  }
+}
+
+/** Writes files where a machine's overlay keeps them, before it is ever mounted. */
+export async function writeOnDisk(names: Names, files: Readonly<Record<string, string>>, mode: number): Promise<void> {
+  await mkdir(names.folder, { recursive: true, mode: 0o700 });
+  for (const folder of [work(names), root(names)]) await mkdir(folder, { recursive: true });
+  await makeFolders(names, Object.keys(files).flatMap(foldersAbove));
+  for (const [path, text] of Object.entries(files)) await writeFile(join(upper(names), path), text, { mode });
+}
+
 /**
  * Writes the machine's own files where its overlay keeps them, before it is ever mounted, and pins its host key.
  *
  * @returns the host's public key, type and key
  */
 export async function prepareDisk(names: Names, args: DiskArgs): Promise<string> {
-  await mkdir(names.folder, { recursive: true, mode: 0o700 });
-  for (const folder of [work(names), root(names)]) await mkdir(folder, { recursive: true });
-  for (const { path, mode } of FOLDERS) {
-    await mkdir(join(upper(names), path), { recursive: true });
-    await chmod(join(upper(names), path), mode);
-  }
-  for (const [path, text] of Object.entries(diskFiles(names, args))) await writeFile(join(upper(names), path), text, { mode: 0o644 });
-
+  await writeOnDisk(names, diskFiles(names, args), 0o644);
   const keyFile = join(upper(names), "etc/ssh/ssh_host_ed25519_key");
+  await makeFolders(names, ["etc/ssh"]);
   if (args.hostKey) await writeFile(keyFile, `${args.hostKey.trim()}\n`, { mode: 0o600 });
   else await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", keyFile]);
   const publicKey = (await run(["ssh-keygen", "-y", "-P", "", "-f", keyFile])).trim().split(" ").slice(0, 2).join(" ");
@@ -72,12 +81,12 @@ export async function mountDisk(names: Names, image: string): Promise<void> {
   await run(mountArguments(names, image));
 }
 
-/** Unmounts what is mounted at the machine's root, however often. @throws when something still uses it after ten seconds */
+/** Unmounts what is mounted at the machine's root and below, however often. @throws when something still uses it after ten seconds */
 export async function unmountDisk(names: Names): Promise<void> {
   let last = "";
   const gone = await until(async () => {
     if (!isMounted(root(names), readFileSync("/proc/self/mountinfo", "utf8"))) return true;
-    last = (await attempt(["umount", root(names)])).stderr;
+    last = (await attempt(["umount", "--recursive", root(names)])).stderr;
     return false;
   }, 10_000, 50);
   if (!gone) throw new Error(`${root(names)} cannot be unmounted: ${last.trim()}. A shell or a program of yours may be in it: leave it, then try again.`);

@@ -17,6 +17,8 @@ export interface Image {
 export interface ImageArgs {
   /** Where everything heavy goes; the image is made once in it. */
   readonly cache: string;
+  /** The machines' own unless given. */
+  readonly recipe?: Recipe;
   readonly report: (line: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -24,14 +26,14 @@ export interface ImageArgs {
 const BUILD_DEADLINE = 20 * 60_000;
 
 /**
- * The image of the present recipe: from the cache, or built now (about half a minute, 270 MB).
+ * The image of a recipe: from the cache, or built now (about half a minute, 270 MB).
  *
  * A killed build leaves nothing that is taken for an image; two at once build one.
  *
  * @throws when mmdebstrap is missing or fails, for instance because Debian's mirror cannot be reached
  */
-export async function ensureImage({ cache, report, signal }: ImageArgs): Promise<Image> {
-  const hash = recipeHash(RECIPE, arch);
+export async function ensureImage({ cache, recipe = RECIPE, report, signal }: ImageArgs): Promise<Image> {
+  const hash = recipeHash(recipe, arch);
   const folder = join(cache, "image", hash);
   const image = { root: join(folder, "root"), hash };
   checkPath(image.root);
@@ -41,13 +43,13 @@ export async function ensureImage({ cache, report, signal }: ImageArgs): Promise
     await mkdir(folder, { recursive: true });
     for (const stale of await readdir(folder)) await rm(join(folder, stale), { recursive: true, force: true });
     const building = join(folder, "building");
-    report(`building the machines' Debian ${RECIPE.suite} (once)`);
-    await run(buildArguments(RECIPE, building, await debianMirror(report)), {
+    report(`building the machines' Debian ${recipe.suite} (once)`);
+    await run(buildArguments(recipe, building, await debianMirror(report)), {
       deadline: BUILD_DEADLINE,
       onLine: (line) => line.startsWith("I: ") && report(line.slice(3)),
       ...(signal ? { signal } : {}),
     });
-    await prepare(building, RECIPE);
+    await prepare(building, recipe);
     await rename(building, image.root);
   });
   return image;

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, openSync, closeSync, readdirSync, rmdirSync, sta
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Names } from "./names.js";
-import { end, inCgroup, inNamespace, startedWith, type Process } from "./processes.js";
+import { end, inCgroup, inNamespace, signal, startedWith, type Process } from "./processes.js";
 import { until } from "../run.js";
 
 /** What one boot of a machine needs to know. */
@@ -11,17 +11,26 @@ export interface Boot {
   readonly root: string;
   /** A folder shown read-only to the machine at /opt/rehearsal. */
   readonly programs?: string;
+  /** The machine's own name for itself; its name here unless given. */
+  readonly hostname?: string;
+  /** More of this machine's folders, as `--bind=` takes them. */
+  readonly binds?: readonly string[];
+  /** A root for the first run alone: after a reboot it is the other again. */
+  readonly firstRoot?: string;
+  /** A command of this machine for when the machine has gone off by itself. */
+  readonly afterwards?: string;
 }
 
 /** By this argument a machine's processes are found again, without a file that could be stale. */
 const mark = ({ namespace }: Names): string => `--machine=${namespace}`;
 
 /** @see systemd-nspawn(1). Not registered and in its own cgroup: the deploy machine need not run systemd. */
-export function nspawnArguments(names: Names, { root, programs }: Boot): string[] {
+export function nspawnArguments(names: Names, { root, programs, hostname = names.name, binds = [] }: Boot): string[] {
   return [
-    "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", `--directory=${root}`, mark(names), `--hostname=${names.name}`,
+    "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", `--directory=${root}`, mark(names), `--hostname=${hostname}`,
     `--network-namespace-path=/run/netns/${names.namespace}`, "--capability=CAP_NET_ADMIN", "--bind=/dev/net/tun",
     ...(programs ? [`--bind-ro=${programs}:/opt/rehearsal`] : []),
+    ...binds.map((bind) => `--bind=${bind}`),
     "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=read-only", "--settings=no",
   ];
 }
@@ -31,9 +40,11 @@ export function nspawnArguments(names: Names, { root, programs }: Boot): string[
  *
  * @see systemd-nspawn(1): with --keep-unit a reboot of the machine is exit status 133
  */
-export function launchArguments(argv: readonly string[], cgroups: readonly string[]): string[] {
+export function launchArguments(argv: readonly string[], cgroups: readonly string[], { firstRoot, afterwards }: Pick<Boot, "firstRoot" | "afterwards"> = {}): string[] {
   const joinGroups = cgroups.map((cgroup) => `echo 0 > ${cgroup}/cgroup.procs; `).join("");
-  return ["sh", "-c", `while :; do (${joinGroups}exec "$@"); [ $? = 133 ] || exit; done`, "machine", ...argv];
+  const leave = afterwards ? `{ ${afterwards}; exit; }` : "exit";
+  if (!firstRoot) return ["sh", "-c", `while :; do (${joinGroups}exec "$@"); [ $? = 133 ] || ${leave}; done`, "machine", ...argv];
+  return ["sh", "-c", `first=$1; shift; while :; do (${joinGroups}exec "$@" \${first:+"$first"}); [ $? = 133 ] || ${leave}; first=; done`, "machine", `--directory=${firstRoot}`, ...argv];
 }
 
 /** The hierarchies in which systemd keeps its groups: one (unified), or two (hybrid). */
@@ -49,7 +60,7 @@ export function boot(names: Names, what: Boot): void {
   const cgroups = cgroupsOf(names);
   for (const cgroup of cgroups) mkdirSync(cgroup, { recursive: true });
   const console = openSync(join(names.folder, "console.log"), "a", 0o600);
-  const [program, ...args] = launchArguments(nspawnArguments(names, what), cgroups);
+  const [program, ...args] = launchArguments(nspawnArguments(names, what), cgroups, what);
   const child = spawn(program!, args, {
     detached: true,
     cwd: "/",
@@ -64,6 +75,14 @@ export function boot(names: Names, what: Boot): void {
 }
 
 const isLauncher = ({ argv }: Process): boolean => argv[0] === "sh";
+
+/** Asks the machine's systemd to shut down, and does not wait. @see systemd-nspawn(1): --boot makes SIGTERM an orderly shutdown */
+export function askToShutDown(names: Names): void {
+  signal(startedWith(mark(names)).filter((one) => !isLauncher(one)), "SIGTERM");
+}
+
+/** What runs in the machine. */
+export const processesIn = (names: Names): Process[] => [...cgroupsOf(names).flatMap(inCgroup), ...inNamespace(names.namespace)].filter(({ argv }) => !argv.includes(mark(names)));
 
 /** Whether the machine's nspawn lives. */
 export const isRunning = (names: Names): boolean => startedWith(mark(names)).length > 0;

@@ -8,6 +8,7 @@ const NEEDED: readonly { readonly file: string; readonly package: string }[] = [
   { file: "systemd-nspawn", package: "systemd-container" },
   { file: "ip", package: "iproute2" },
   { file: "nft", package: "nftables" },
+  { file: "losetup", package: "mount" },
   { file: "wg", package: "wireguard-tools" },
   { file: "wireguard-go", package: "wireguard-go" },
   { file: "ssh", package: "openssh-client" },

@@ -94,11 +94,11 @@ async function removeBridge(): Promise<void> {
 }
 
 /** The namespace of ours, of whatever state folder, that has an address on the bridge. */
-async function ownerOf(address: string): Promise<string | undefined> {
+export async function ownerOf(address: string): Promise<string | undefined> {
   if (!existsSync("/run/netns")) return undefined;
   for (const namespace of readdirSync("/run/netns").filter((name) => /^hf-[0-9a-f]{4}-/.test(name))) {
-    const { stdout } = await attempt(["ip", "-n", namespace, "-4", "-o", "address", "show", "dev", "host0"]);
-    if (stdout.includes(` ${withPrefix(address)} `)) return namespace;
+    const { stdout } = await attempt(["ip", "-n", namespace, "-o", "address", "show", "dev", "host0", "to", address]);
+    if (stdout !== "") return namespace;
   }
   return undefined;
 }

@@ -9,11 +9,11 @@ export interface Process {
 }
 
 /** Reads something of a process that may end at any moment: then it has nothing to say. */
-function ifAlive<T>(read: () => T): T | undefined {
+export function ifAlive<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (["ENOENT", "ESRCH", "EACCES", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    if (["ENOENT", "ESRCH", "EACCES", "ENODEV", "EINVAL"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw error;
   }
 }

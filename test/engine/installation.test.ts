@@ -24,7 +24,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Installation } from ${JSON.stringify(resolve("components/system/nixosInstallation.ts"))};
 const { specification, stack } = JSON.parse(readFileSync("stack.json", "utf8"));
 const secrets = { value: () => pulumi.secret("k".repeat(64)) };
-const installation = new Installation("alice-1-installation", { specification, stack, settings: pulumi.output({ nixos: specification.nixos }), secrets });
+const installation = new Installation("alice-1-installation", { specification, stack, connection: pulumi.output({ address: specification.host.address }), settings: pulumi.output({ nixos: specification.nixos }), secrets });
 export const installed = installation.installed;
 `;
 

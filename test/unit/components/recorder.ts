@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { nixosSchema } from "../../../formats/settings.js";
 import { noMarks, noVersions } from "../../../formats/records.js";
+import type { HostSpecification } from "../../../config/schema.js";
 import type { NodeSpecification, StackSpecification, TunnelSpecification } from "../../../config/specification.js";
 
 /** A resource as a component asked for it. */
@@ -21,6 +22,8 @@ export const walletSeed = "the ciphertext of the wallet's seed";
 
 /** What each step's program would answer. */
 const answers: Readonly<Record<string, (input: Record<string, unknown>) => unknown>> = {
+  release: () => ({ servers: [], volumes: [] }),
+  welcome: (input) => ({ hostKey: Object(input["own"]).publicKey as unknown }),
   provision: (input) => ({ state: "installed", generation: input["generation"] }),
   reach: () => ({ machineId: "m".repeat(32), architecture: "x86_64" }),
   install: () => ({ toplevel: `/nix/store/${"a".repeat(32)}-rehearsal-alice` }),
@@ -33,6 +36,10 @@ const answers: Readonly<Record<string, (input: Record<string, unknown>) => unkno
   deposit: () => ({ file: "dev/alice-1/20261121T000000.000Z.roots.age", digest: "d".repeat(64) }),
   open: () => ({ format: "holdfast-gate/1", state: "open", decision: "fresh", phase: "open", nodePublicKey, changed: "2026-11-21T00:00:00.000Z" }),
 };
+
+/** As Hetzner's provider answers: an id in digits, as text. */
+const cloudResource = (type: string, name: string, inputs: Record<string, unknown>, number: number): { readonly id: string; readonly state: Record<string, unknown> } =>
+  ({ id: String(1000 + number), state: { ...inputs, ...(type === "hcloud:index/primaryIp:PrimaryIp" && { ipAddress: name.endsWith("ipv4") ? "10.231.192.7" : "fd23:1::" }) } });
 
 const programOf = (create: unknown): string => /^node dist\/steps\/(\w+)\.js$/.exec(String(create))?.[1] ?? String(create);
 
@@ -48,6 +55,7 @@ export async function record(): Promise<{ readonly resources: Recorded[]; readon
       resources.push({ type, name, inputs: opened(inputs) as Record<string, unknown>, options: options.get(name) ?? {} });
       if (type.startsWith("holdfast:")) return { id: "", state: {} };
       if (type === "random:index/randomPassword:RandomPassword") return { id: "none", state: { ...inputs, result: secret(rootOf(name)) } };
+      if (type.startsWith("hcloud:")) return cloudResource(type, name, inputs, resources.length);
       const answer = answers[programOf(inputs["create"])];
       if (type !== "command:local:Command" || answer === undefined) throw new Error(`nothing here makes ${type} ${name}`);
       const input = JSON.parse(plain(inputs["stdin"]) as string) as Record<string, unknown>;
@@ -89,12 +97,12 @@ export const valueOf = <T>(output: pulumi.Output<T>): Promise<T> => new Promise(
 export const isSecret = (output: pulumi.Output<unknown>): Promise<boolean> => pulumi.isSecret(output);
 
 /** A node with two peers, complete. Its store's password is in a file; `remove` deletes that. */
-export function exampleNode(): { readonly specification: NodeSpecification & { readonly tunnel: TunnelSpecification }; readonly stack: StackSpecification; readonly remove: () => void } {
+export function exampleNode(): { readonly specification: NodeSpecification & { readonly tunnel: TunnelSpecification; readonly host: HostSpecification }; readonly stack: StackSpecification; readonly remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-component-"));
   const passwordFile = join(folder, "store-password");
   writeFileSync(passwordFile, `${STORE_PASSWORD}\n`, { mode: 0o600 });
   const recipient = `age1${"w".repeat(58)}`;
-  const specification: NodeSpecification & { readonly tunnel: TunnelSpecification } = {
+  const specification: NodeSpecification & { readonly tunnel: TunnelSpecification; readonly host: HostSpecification } = {
     name: "alice", id: "alice-1", environment: "dev", network: "regtest",
     host: { address: "10.231.9.10", port: 22, user: "root", hostKey: `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"h".repeat(43)}`, generation: 3 },
     identity: {

@@ -104,7 +104,7 @@ describe("a stack's configuration", () => {
     ["a peer with the node's address", (input) => { tunnel(input)["peers"] = { phone: { address: "10.10.0.1" } }; }, ["tunnel.peers.phone.address", "taken by the node itself"]],
     ["two peers with one address", (input) => { tunnel(input)["peers"] = { a: { address: "10.10.0.2" }, b: { address: "10.10.0.2" } }; }, ["tunnel.peers.b.address", "taken by peer a"]],
     ["a network with host bits", (input) => { tunnel(input)["network"] = "10.10.0.7/24"; }, ["tunnel.network", "10.10.0.7/24", "bits set behind its prefix"]],
-    ["a missing host", (input) => { input.nodes["alice"]!["host"] = {}; }, ["holdfast:nodes.alice.host.commodity", "found nothing", "missing"]],
+    ["a missing host", (input) => { input.nodes["alice"]!["host"] = {}; }, ["holdfast:nodes.alice.host", "found {}", "either commodity", "or hetzner"]],
     ["a file that is not there", (input) => { input.nodes["alice"]!["host"] = { commodity: { file: "gone.json" } }; }, ["host.commodity.file", "gone.json", "not there"]],
     ["a seed that is not there", (input) => { input.nodes["alice"]!["identity"] = "gone.json"; }, ["nodes.alice.identity", "holdfast wallet create alice"]],
     ["Core Lightning without its secret", (input) => { input.nodes["alice"]!["services"] = ["lnd", "clightning"]; }, ["holdfast:nodes.alice.services", 'found "clightning"', "holdfast wallet create --kind cln-hsm-secret"]],

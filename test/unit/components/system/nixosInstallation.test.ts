@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
-import { CommodityHost } from "../../../../components/host/commodity.js";
+import { CommodityHost, commodityConnection } from "../../../../components/host/commodity.js";
 import { Secrets } from "../../../../components/secrets/secrets.js";
 import { Installation } from "../../../../components/system/nixosInstallation.js";
 import { settingsOf } from "../../../../components/system/settings.js";
@@ -17,7 +17,7 @@ describe("an installation", () => {
     const { resources, watch } = await record();
     const secrets = new Secrets("secrets", specification, watch);
     remove();
-    const installation = new Installation("i", { specification, stack, settings: pulumi.output(settings), secrets }, watch);
+    const installation = new Installation("i", { specification, stack, connection: pulumi.output(commodityConnection(specification.host, "ssh_key")), settings: pulumi.output(settings), secrets }, watch);
     const host = new CommodityHost("h", { specification: specification.host, after: installation.installed }, watch);
     expect(await valueOf(installation.installed)).toEqual({ state: "installed", generation: 3 });
     expect(await isSecret(installation.installed)).toBe(false);

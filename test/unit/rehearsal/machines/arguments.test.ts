@@ -22,6 +22,12 @@ describe("a machine's programs get exactly these arguments:", () => {
       "sh", "-c", 'while :; do (echo 0 > /c/a/cgroup.procs; echo 0 > /c/b/cgroup.procs; exec "$@"); [ $? = 133 ] || exit; done', "machine", "systemd-nspawn", "-x",
     ]);
   });
+  it("systemd-nspawn and its shell, for a machine with another name, more folders, and a first boot of another root", () => {
+    expect(nspawnArguments(alice, { root: "/r", hostname: "shop", binds: ["/a:/b"] })).toEqual(expect.arrayContaining(["--hostname=shop", "--bind=/a:/b"]));
+    expect(launchArguments(["systemd-nspawn", "-x"], ["/c/a"], { firstRoot: "/f", afterwards: "down" })).toEqual([
+      "sh", "-c", 'first=$1; shift; while :; do (echo 0 > /c/a/cgroup.procs; exec "$@" ${first:+"$first"}); [ $? = 133 ] || { down; exit; }; first=; done', "machine", "--directory=/f", "systemd-nspawn", "-x",
+    ]);
+  });
   it("mount", () => {
     expect(mountArguments(alice, "/image")).toEqual([
       "mount", "-t", "overlay", alice.namespace, "-o", "lowerdir=/image,upperdir=/s/machines/alice/upper,workdir=/s/machines/alice/work", "/s/machines/alice/root",

@@ -5,7 +5,7 @@ describe("missing packages", () => {
   it("are none where everything is there", () => expect(missingPackages(() => true)).toEqual([]));
   it("are each named once", () => {
     expect(missingPackages(() => false)).toEqual([
-      "age", "debian-archive-keyring", "iproute2", "mmdebstrap", "nftables", "openssh-client", "openssl", "restic", "systemd-container", "wireguard-go", "wireguard-tools",
+      "age", "debian-archive-keyring", "iproute2", "mmdebstrap", "mount", "nftables", "openssh-client", "openssl", "restic", "systemd-container", "wireguard-go", "wireguard-tools",
     ]);
     expect(missingPackages((file) => file !== "systemd-nspawn")).toEqual(["systemd-container"]);
   });
