@@ -62,7 +62,10 @@ export class HetznerServer extends pulumi.ComponentResource implements HostGener
     // Its provider deletes nothing that is protected, and lifts no protection by itself.
     const release = step(`${name}-release`, {
       program: "release", output: released, host: { generation },
-      input: { access: { ...project.access }, labels: labels("server"), generation, discard: disk.discard ?? null, off: !isRaised && found.server?.status === "off" ? found.server.id : null },
+      input: {
+        access: { ...project.access }, labels: labels("server"), generation, discard: disk.discard ?? null,
+        off: !isRaised && found.server?.status === "off" ? found.server.id : null, orphan: project.orphan(node) ?? null,
+      },
     }, inside);
     const afterRelease = release.apply((): pulumi.Resource[] => []);
 
@@ -92,7 +95,7 @@ export class HetznerServer extends pulumi.ComponentResource implements HostGener
       // Nothing reaches it before the policy's firewall is applied.
       firewallIds: [numberOf(project.closed)], ignoreRemoteFirewallIds: true,
       ...(specification.placementGroup !== undefined && { placementGroupId: project.group(specification.placementGroup) }),
-      deleteProtection: isProtected, rebuildProtection: isProtected, shutdownBeforeDeletion: true,
+      deleteProtection: isProtected, rebuildProtection: isProtected,
     }, {
       ...inside, dependsOn: afterRelease, protect: isProtected && !isRaised,
       // The first four would replace the server whenever they change; a new generation has their new values. The last would switch it off, unassign its addresses and

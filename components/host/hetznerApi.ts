@@ -73,9 +73,21 @@ export const liftProtection = (access: HetznerAccess, kind: (typeof protectedKin
 
 export const powerOn = (access: HetznerAccess, server: number): Promise<void> => act(access, `/servers/${server}/actions/poweron`);
 
+/** Asks a server to stop, and waits for it for a minute: whoever writes to its volume may end in peace. */
+export async function shutDown(access: HetznerAccess, server: number): Promise<void> {
+  await act(access, `/servers/${server}/actions/shutdown`);
+  for (const end = Date.now() + 60_000; Date.now() < end; await pause(1000)) {
+    const { server: { status } } = z.object({ server: z.object({ status: z.string() }) }).parse(await ask(access, "GET", `/servers/${server}`));
+    if (status === "off") return;
+  }
+  throw new Error(`Server ${server} did not stop within a minute.`);
+}
+
+export const deleteServer = (access: HetznerAccess, server: number): Promise<void> => act(access, `/servers/${server}`, undefined, "DELETE");
+
 /** Asks for an action, and waits for its end. */
-async function act(access: HetznerAccess, path: string, body?: unknown): Promise<void> {
-  let { action } = actionSchema.parse(await ask(access, "POST", path, body));
+async function act(access: HetznerAccess, path: string, body?: unknown, method: "POST" | "DELETE" = "POST"): Promise<void> {
+  let { action } = actionSchema.parse(await ask(access, method, path, body));
   for (const end = Date.now() + ACTION; action.status === "running"; ({ action } = actionSchema.parse(await ask(access, "GET", `/actions/${action.id}`)))) {
     if (Date.now() > end) throw new Error(`Hetzner did not end its action ${action.id} (${path}) within ${ACTION / 60_000} minutes. Run the same command again.`);
     await pause(500);
@@ -84,7 +96,7 @@ async function act(access: HetznerAccess, path: string, body?: unknown): Promise
 }
 
 /** Asks until there is an answer: a busy or failing API, a rate limit and a lost connection are waited out, for everything asked here can be asked twice. */
-async function ask(access: HetznerAccess, method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> {
+async function ask(access: HetznerAccess, method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown> {
   let wait = 500;
   for (const end = Date.now() + REQUEST; ; wait = Math.min(wait * 2, 15_000)) {
     const result = await once(access, method, path, body).catch((error: unknown) => error);

@@ -17,6 +17,8 @@ export interface HetznerSight {
   readonly nodes: Readonly<Record<string, FoundNode>>;
   /** By the node's id too. */
   readonly last: Readonly<Record<string, LastSeen>>;
+  /** Servers that no state will ever know, by the node's id: made for a replacement, whose answer was lost. */
+  readonly orphans: Readonly<Record<string, number>>;
 }
 
 type HetznerNode = NodeSpecification & { readonly host: HetznerSpecification };
@@ -51,8 +53,30 @@ export async function lookAtHetzner(stack: StackSpecification): Promise<HetznerS
   const foreign = (await Promise.all(own.map((node) => foreignProject(access, node, nodes[node.id]!, last[node.id])))).flat();
   const faults = [...foreign, ...own.flatMap((node) => hetznerFaults(node.name, node.host, nodes[node.id]!))];
   if (faults.length > 0) plainly(() => { throw new ConfigurationRefused(faults); });
-  return { access, owner, listed, nodes, last };
+  const orphans = await orphansOf(own, nodes, last);
+  const known = Object.entries(nodes).map(([id, { server, ...rest }]) => [id, server === undefined || orphans[id] === server.id ? rest : { ...rest, server }]);
+  return { access, owner, listed, nodes: Object.fromEntries(known) as HetznerSight["nodes"], last, orphans };
 }
+
+/**
+ * What was made for a replacement, while the state waits for it with the old server: adopted, it would have Pulumi delete the old one, which is gone, and its provider
+ * takes that for an error each time.
+ */
+async function orphansOf(own: readonly HetznerNode[], nodes: HetznerSight["nodes"], last: HetznerSight["last"]): Promise<Record<string, number>> {
+  const suspects = own.flatMap(({ id, host }) => {
+    const server = nodes[id]?.server;
+    return server !== undefined && (last[id]?.generation ?? host.generation) < host.generation && server.labels[GENERATION] === String(host.generation) ? [{ id, server }] : [];
+  });
+  if (suspects.length === 0) return {};
+  const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName: stackName() }) as { readonly outputs: Readonly<Record<string, { readonly outputs?: { readonly labels?: Record<string, string> } }>> };
+  return Object.fromEntries(suspects.flatMap(({ id, server }) => {
+    const [, inState] = Object.entries(outputs).find(([urn]) => urn.endsWith(`::${id}-hetzner-server`)) ?? [];
+    const generation = inState?.outputs?.labels?.[GENERATION];
+    return generation === undefined || generation === server.labels[GENERATION] ? [] : [[id, server.id]];
+  }));
+}
+
+const stackName = (): string => `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
 
 /** Everything of an environment. */
 const allOf = ({ environment, owner }: Owner): string => selectorOf({ "holdfast-environment": environment, "holdfast-owner": owner });
@@ -83,8 +107,7 @@ async function listAll(access: HetznerAccess, selector: string): Promise<Listed>
 
 /** What the last update that ended left in the stack's outputs, by the node's name. It outlives a refresh that found nothing. */
 async function lastSeen(): Promise<Readonly<Record<string, LastSeen>>> {
-  const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
-  const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", { name }) as { readonly outputs?: { readonly nodes?: unknown } };
+  const { outputs } = await pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", { name: stackName() }) as { readonly outputs?: { readonly nodes?: unknown } };
   return Object.fromEntries(Object.entries(Object(outputs?.nodes) as Record<string, unknown>).flatMap(([node, summary]) => {
     const { generation, hetzner } = Object(summary) as { readonly generation?: unknown; readonly hetzner?: unknown };
     const { ipv4, volume } = Object(hetzner) as Partial<LastSeen>;
@@ -140,6 +163,10 @@ export class HetznerProject extends pulumi.ComponentResource {
 
   found(node: string): FoundNode {
     return this.#sight.nodes[node] ?? {};
+  }
+
+  orphan(node: string): number | undefined {
+    return this.#sight.orphans[node];
   }
 
   /** The generation of the node's server, as far as the project or the last update knows one. */

@@ -110,6 +110,8 @@ async function pulumi(...args: string[]): Promise<string> {
   if (!well) throw new Error(output);
   return stdout;
 }
+/** Alone on its line: nothing else was there to count. */
+const UNCHANGED = /^ +\d+ unchanged$/m;
 const UP = ["up", "--yes", "--skip-preview"];
 const up = (): Promise<string> => pulumi(...UP);
 async function failure(args: readonly string[], token?: string): Promise<string> {
@@ -173,11 +175,11 @@ describe("an update", () => {
   });
 
   it("asks the API for no more than it must", () => {
-    expect(created.length).toBeLessThan(60);
+    expect(created.filter((one) => one !== "GET /actions").length).toBeLessThan(32);
   });
 
   it("makes only reads when nothing has changed, and runs no step", async () => {
-    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await up()).toMatch(UNCHANGED);
     expect(ran()).toEqual([]);
     expect(writes()).toEqual([]);
     expect(asked()).toHaveLength(15);
@@ -228,7 +230,7 @@ describe("an update", () => {
     expect(server!.userData).not.toBe(before.userData);
     expect(server).toMatchObject({ image: 114690387, labels: { "holdfast-generation": "2" } });
     expect(ran()).toEqual(expect.arrayContaining(["welcome", ...HOST_STEPS]));
-    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await up()).toMatch(UNCHANGED);
     expect(ran()).toEqual([]);
   });
 
@@ -267,7 +269,7 @@ describe("a token that is not the project's", () => {
     expect(await failure(UP, "x".repeat(64))).toMatch(/alice-hetzner-\w+ refreshing.*error.*unauthorized/);
     expect(writes()).toEqual([]);
     expect(await known()).toEqual(before);
-    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await up()).toMatch(UNCHANGED);
   });
 
   it.each(["preview", "up"])("is refused in a %s when it is another project's, again and again, and nothing is made there; with its own, everything is found again", async (command) => {
@@ -276,7 +278,7 @@ describe("a token that is not the project's", () => {
     for (const _ of [1, 2]) {
       const output = await failure(args, cloud.tokens["other"]!.write);
       expect(output).toContain("hcloud:token: found a project without node alice's address (primary IP");
-      expect(output).toContain(`host.hetzner.lost: ${ours().primary_ips[0]!.id}`);
+      expect(output).toContain(`host.hetzner.lost: ${ours().primary_ips.find(({ type }) => type === "ipv4")!.id}`);
     }
     expect(ids(ours("other"))).toEqual(NOTHING);
     expect(writes()).toEqual([]);
@@ -285,7 +287,7 @@ describe("a token that is not the project's", () => {
     expect(writes()).toEqual([]);
     expect(ran()).toEqual([]);
     expectWhole();
-    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await up()).toMatch(UNCHANGED);
   });
 
   it("is refused before a first update too, in words that say what to do", async () => {
@@ -403,7 +405,7 @@ describe("a state that lacks what the project has", () => {
     expect(writes()).toEqual([]);
     expect(ran()).toEqual([]);
     expect((await resources()).filter(({ type }) => type.startsWith("hcloud:"))).toHaveLength(8);
-    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await up()).toMatch(UNCHANGED);
   });
 });
 
@@ -429,19 +431,21 @@ describe("a cloud that fails", () => {
     if (!first.well) expect(first.output).toMatch(/error: /);
     cloud.faults.set([]);
     await cloud.idle();
-    // What has lost its answer twice over is put right one update later: the provider takes an old server that is gone for an error, once.
-    if (!(await run(UP)).well) await up();
+    await up();
     expectWhole();
     expect({ ...ids(), server: before.server }).toEqual(before);
     expect(ours().servers).toMatchObject([{ labels: { "holdfast-generation": "2" } }]);
-    expect(await up()).toMatch(/\d+ unchanged/);
+    // The step that has put something right is told of nothing more to do.
+    await up();
+    expect(ran().length).toBeGreaterThan(0);
+    expect(await up()).toMatch(UNCHANGED);
   });
 
   it("that says it has made a server and has not, is told from one that has: the next generation replaces what there is of it", async () => {
     configure((hetzner) => { hetzner["generation"] = 2; });
     cloud.faults.set(parseFaults([{ do: "failAction", command: "create_server", times: 1 }]));
     await failure(UP);
-    expect(await failure(UP)).toMatch(/its creation failed/);
+    expect(await failure(UP)).toMatch(/hetzner-\w+.*error/);
     configure((hetzner) => { hetzner["generation"] = 3; });
     await up();
     expectWhole();
@@ -465,6 +469,6 @@ describe("an update that is killed while it makes something", () => {
     await pulumi("cancel", "--yes");
     await up();
     expectWhole();
-    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await up()).toMatch(UNCHANGED);
   });
 });

@@ -15,7 +15,7 @@ beforeAll(async () => {
   const { specification: { tunnel: { endpoint: _, ...tunnel }, ...rest }, stack, remove } = exampleNode();
   const specification = { ...rest, tunnel, host: hetznerSchema.parse({ location: "fsn1", serverType: "cx33", generation: 3, volume: { size: 20 } }), services: [...rest.services, "data-volume" as const] };
   const project = new HetznerProject("hetzner", { ...stack, nodes: [specification] }, {
-    access: { token: "t0ken", endpoint: "http://e/v1" }, owner: ownerOf(stack), nodes: {}, last: {}, listed: { servers: [], primary_ips: [], volumes: [], firewalls: [], placement_groups: [], ssh_keys: [] },
+    access: { token: "t0ken", endpoint: "http://e/v1" }, owner: ownerOf(stack), nodes: {}, last: {}, orphans: {}, listed: { servers: [], primary_ips: [], volumes: [], firewalls: [], placement_groups: [], ssh_keys: [] },
   }, recorded.watch);
   expect(() => new Node("bob", { specification, stack }, recorded.watch)).toThrow("did not look at the Hetzner project first");
   node = new Node("alice", { specification, stack, hetzner: project }, recorded.watch);

@@ -19,7 +19,7 @@ async function made(changes: Record<string, unknown> = {}, found: FoundNode = {}
   const host: HetznerSpecification = hetznerSchema.parse({ ...base, ...changes });
   const listed = { servers: [], primary_ips: [], volumes: [], firewalls: [], placement_groups: [], ssh_keys: keys };
   const node = { ...specification, host };
-  const project = new HetznerProject("hetzner", { ...stack, nodes: [node] }, { access: { token: "t0ken", endpoint: "http://e/v1" }, owner: ownerOf(stack), listed, nodes: { "alice-1": found }, last }, watch);
+  const project = new HetznerProject("hetzner", { ...stack, nodes: [node] }, { access: { token: "t0ken", endpoint: "http://e/v1" }, owner: ownerOf(stack), listed, nodes: { "alice-1": found }, last, orphans: {} }, watch);
   const secrets = new Secrets("alice-secrets", specification, watch);
   const server = new HetznerServer("h", { specification: host, node: "alice-1", project, policy, secrets, identityFile: "key" }, watch);
   const reached = new HetznerHost("host", { server }, watch);
@@ -58,7 +58,9 @@ describe("a server at Hetzner", () => {
   it("is not replaced by what changes beside its generation, and is replaced by that before there is a second one", () => {
     const { options, inputs } = of(all, "h-server");
     expect(options).toMatchObject({ ignoreChanges: ["image", "location", "sshKeys", "userData", "publicNets"], replaceOnChanges: ['labels["holdfast-generation"]'], deleteBeforeReplace: true, protect: true });
-    expect(inputs).toMatchObject({ name: "dev-alice-1", serverType: "cx33", image: "debian-13", location: "fsn1", shutdownBeforeDeletion: true });
+    expect(inputs).toMatchObject({ name: "dev-alice-1", serverType: "cx33", image: "debian-13", location: "fsn1" });
+    // It would not delete a server that does not answer to it.
+    expect(inputs).not.toHaveProperty("shutdownBeforeDeletion");
     for (const { name, inputs: each } of cloud(all)) expect(each, name).not.toHaveProperty("datacenter");
   });
 
@@ -119,7 +121,7 @@ describe("a server at Hetzner", () => {
   });
 
   it("has its protection lifted by a step that has the token as a secret, and nothing else has it", () => {
-    expect(inputOf(all.resources, "release")).toEqual({ access: { token: "t0ken", endpoint: "http://e/v1" }, labels: { ...own, "holdfast-role": "server", "holdfast-node": "alice-1" }, generation: 3, discard: null, off: null });
+    expect(inputOf(all.resources, "release")).toEqual({ access: { token: "t0ken", endpoint: "http://e/v1" }, labels: { ...own, "holdfast-role": "server", "holdfast-node": "alice-1" }, generation: 3, discard: null, off: null, orphan: null });
     for (const { name, inputs } of all.resources.filter((one) => one.name !== "h-release")) expect(JSON.stringify(inputs), name).not.toContain("t0ken");
   });
 });
