@@ -7,9 +7,9 @@ export interface OpenKey {
   readonly secretKey: Uint8Array;
 }
 
-/** Why a key did not open. `reason` is the vocabulary of log lines and metrics: a wrong passphrase is a warning, anything else an error. */
+/** Why a key did not open. `reason` is the vocabulary of log lines and metrics: a wrong passphrase is a warning, anything else an error. `locked`: somebody locked it meanwhile. */
 export class NotOpened extends Error {
-  constructor(readonly key: string, readonly reason: "no-such-key" | "wrong-passphrase" | "damaged", message: string) {
+  constructor(readonly key: string, readonly reason: "no-such-key" | "wrong-passphrase" | "damaged" | "locked", message: string) {
     super(message);
   }
 }

@@ -43,6 +43,29 @@ export interface RelaysArgs {
   readonly secretKey: Uint8Array;
   /** `socks5h://127.0.0.1:9050`: every connection goes through it. */
   readonly proxy?: string;
-  readonly count: (what: "received" | "duplicate" | "malformed" | "oversized" | "bad-signature" | "reconnect" | "probe-lost") => void;
+  readonly count: (what: "received" | "duplicate" | "malformed" | "oversized" | "bad-signature" | "dropped" | "reconnect" | "probe-lost") => void;
   readonly log: (level: "info" | "warn" | "error", line: string) => void;
+  /** For tests; what is not named is as `timing` says. */
+  readonly timing?: Partial<Timing>;
+}
+
+/** All in milliseconds. */
+export interface Timing {
+  /** From the first packet to the WebSocket's upgrade; the proxy's part is in it. */
+  readonly connect: number;
+  /** From a subscription to its EOSE. */
+  readonly eose: number;
+  readonly ping: number;
+  /** From a ping to anything that the relay says. */
+  readonly pong: number;
+  /** No attempt begins later than this after the one before. */
+  readonly retry: number;
+  /** How long a relay is left in peace that said `restricted` or `blocked`. */
+  readonly refused: number;
+  /** A connection that served so long was a good one: the next attempt comes at once. */
+  readonly stable: number;
+  /** What `ready` waits for the others, from the start. */
+  readonly grace: number;
+  /** How far a subscription reaches back behind the last proof: as far as a client's event may be late and its clock slow. */
+  readonly lookback: number;
 }

@@ -1,0 +1,134 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import { finalizeEvent, generateSecretKey, getPublicKey, type NostrEvent } from "nostr-tools/pure";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newKey, newSecret } from "../nostr/operator.js";
+import { rawClient, type RawClient } from "../nostr/raw.js";
+import { startRelay, type TestRelay } from "../nostr/relay.js";
+import { build, everything, makeHome, startProgram, type Home, type Running } from "../unit/bunker/program.js";
+
+const passphrase = "of the flooded bunker";
+const hex = (bytes: number): string => randomBytes(bytes).toString("hex");
+const now = (): number => Math.floor(Date.now() / 1000);
+
+/** Resident memory of a process, in MiB. */
+function memoryOf(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) / 1024;
+}
+
+describe("a bunker that is sent rubbish by the thousand", () => {
+  let relays: readonly [TestRelay, TestRelay];
+  let home: Home;
+  let running: Running;
+  let key: string;
+  let client: RawClient;
+  beforeAll(async () => {
+    await build();
+    relays = [await startRelay(), await startRelay()];
+    home = makeHome(relays.map(({ url }) => url), passphrase);
+    running = startProgram(home);
+    await running.says(/ready/, 60_000);
+    await running.call("create_new_policy", [everything]);
+    key = await newKey(running, "main", passphrase);
+    client = rawClient(key);
+    await client.ask(relays[1].url, "connect", [key, await newSecret(running, "main", "raw")], 15_000);
+  });
+  afterAll(async () => {
+    running.child.kill("SIGKILL");
+    await running.ended;
+    for (const relay of relays) await relay.stop();
+    home.remove();
+  });
+
+  /** All that it knows, but what relays prove of themselves. */
+  async function known(): Promise<unknown> {
+    const status = await running.call("status") as { readonly keys: unknown; readonly audit: unknown };
+    const rest = await Promise.all([["get_policies"], ["get_key_users", "main"], ["get_keys"]].map(([method, ...params]) => running.call(method!, params)));
+    return JSON.stringify([status.keys, status.audit, rest]);
+  }
+
+  async function counters(): Promise<ReadonlyMap<string, number>> {
+    const text = await running.call("metrics") as string;
+    return new Map([...text.matchAll(/^nsecbunkerd_(?:client_)?events_total\{(?:class|outcome)="([\w-]+)"\} (\d+)$/gm)].map(([, name, count]) => [name!, Number(count)]));
+  }
+
+  /** Keys are slow to sign with: a few strangers do for all. */
+  const strangers = Array.from({ length: 4 }, () => generateSecretKey());
+  const stranger = (n: number, content: string, created_at = now(), to = key): NostrEvent => finalizeEvent({ kind: 24_133, created_at, tags: [["p", to]], content }, strangers[n % 4]!);
+  const broken = ["", "{}", "Ag==", "a?iv=b", "\u0000", "[".repeat(1000)];
+
+  /** One sort each, and what counts it. */
+  const sorts: Readonly<Record<string, { readonly counted: string; readonly count: number; readonly make: (n: number) => unknown }>> = {
+    "from a client, decrypted, but no request": { counted: "malformed", count: 150, make: (n) => client.event(["{", "null", "[]", '{"id":1}', '{"id":"x","result":"pong"}'][n % 5]!) },
+    "from the future": { counted: "future", count: 1000, make: (n) => stranger(n, `Ag${hex(60)}`, now() + 3600) },
+    "from yesterday": { counted: "stale", count: 1000, make: (n) => stranger(n, `Ag${hex(60)}`, now() - 86_400) },
+    "no envelope of anybody's": { counted: "rate-limited", count: 1000, make: (n) => stranger(n, `${broken[n % broken.length]}${hex(8)}`) },
+    "wrongly signed": { counted: "bad-signature", count: 1000, make: (n) => ({ ...stranger(0, `x${n}`), sig: hex(64) }) },
+    "with an id that is not theirs": { counted: "bad-signature", count: 300, make: (n) => ({ ...template, id: hex(32), content: `${n}` }) },
+    "not shaped like an event": { counted: "malformed", count: 2000, make: (n) => ({ ...template, ...[{ tags: [[1]] }, { kind: "x" }, { created_at: -1 }, { content: {} }, { sig: 7 }, { pubkey: null }][n % 6] }) },
+    "for nobody here": { counted: "malformed", count: 1000, make: (n) => stranger(n, "x", now(), getPublicKey(strangers[0]!)) },
+    "oversized": { counted: "oversized", count: 60, make: (n) => ({ ...template, content: "x".repeat(700_000), id: hex(32), created_at: n }) },
+    "replayed": { counted: "duplicate", count: 3000, make: () => replayed },
+  };
+  let template: NostrEvent;
+  let replayed: NostrEvent;
+
+  /** Hands it to every connection as an EVENT of its subscription, whatever it is. */
+  async function flood(make: (n: number) => unknown, count: number): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      relays[0].say(`["EVENT","SUB",${JSON.stringify(make(n))}]`);
+      if (n % 50 === 49) await wait(1);
+    }
+  }
+
+  async function round(): Promise<Readonly<Record<string, number>>> {
+    const grown: Record<string, number> = {};
+    for (const [what, { counted, count, make }] of Object.entries(sorts)) {
+      const before = (await counters()).get(counted) ?? 0;
+      await flood(make, count);
+      const end = performance.now() + 120_000;
+      // Strangers have a few requests that are looked at before the rate is used up.
+      const owed = counted === "rate-limited" ? count - 150 : count - (counted === "duplicate" ? 1 : 0);
+      while (((await counters()).get(counted) ?? 0) - before < owed && performance.now() < end) await wait(100);
+      grown[what] = ((await counters()).get(counted) ?? 0) - before - owed;
+    }
+    return grown;
+  }
+
+  it("changes nothing but counters, keeps its memory, and serves its client at another relay all the while", async () => {
+    template = stranger(0, "x");
+    replayed = client.event({ id: "again", method: "ping", params: [] });
+    await client.ask(relays[1].url, "ping", [], 5000);
+    // The first round finds out what it all costs once: code, buffers, the ids that are remembered.
+    await round();
+    const [memory, before] = [memoryOf(running.child.pid!), await known()];
+
+    const slowest = { ms: 0 };
+    const ended = new AbortController();
+    const asking = (async () => {
+      while (!ended.signal.aborted) {
+        const began = performance.now();
+        expect((await client.ask(relays[1].url, "ping", [], 10_000)).result).toBe("pong");
+        slowest.ms = Math.max(slowest.ms, performance.now() - began);
+        await wait(500);
+      }
+    })();
+    const grown = await round();
+    ended.abort();
+    await asking;
+
+    for (const [what, over] of Object.entries(grown)) expect(over, what).toBeGreaterThanOrEqual(0);
+    const after = memoryOf(running.child.pid!);
+    process.stderr.write(`memory ${memory.toFixed(0)} MiB before, ${after.toFixed(0)} MiB after; the client's slowest answer took ${slowest.ms.toFixed(0)} ms\n`);
+    expect(after - memory).toBeLessThan(48);
+    expect(withoutPings(await known())).toBe(withoutPings(before));
+    expect(running.output()).not.toMatch(/fault|error/i);
+    expect(await running.call("verify_audit")).not.toHaveProperty("fault");
+  });
+
+  /** The client's own pings are in the audit and in its `lastUsedAt`, and nothing else is to be. */
+  function withoutPings(text: unknown): string {
+    return String(text).replace(/"lastUsedAt":"[^"]*"/g, "").replace(/\{"sequence":\d+,"hash":"\w+"\}/g, "");
+  }
+});
