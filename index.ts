@@ -12,8 +12,8 @@ const made = stack.nodes.map((specification) => [specification.name, new Node(sp
 /** What each node is, for people and scripts. */
 export const nodes = Object.fromEntries(made.map(([name, node]) => [name, node.summary]));
 
-/** Each node's peers: WireGuard configurations by peer's name. Secret. */
-export const peers = pulumi.secret(Object.fromEntries(made.map(([name, node]) => [name, node.peerConfigurations])));
+/** The peers of each node that has a tunnel: WireGuard configurations by peer's name. Secret. */
+export const peers = pulumi.secret(Object.fromEntries(made.flatMap(([name, { peerConfigurations }]) => (peerConfigurations === undefined ? [] : [[name, peerConfigurations]]))));
 
-/** Each node's code for a phone wallet. Secret. */
-export const lndconnect = pulumi.secret(Object.fromEntries(made.map(([name, node]) => [name, node.lndconnect])));
+/** The code for a phone wallet of each node that has a tunnel. Secret. */
+export const lndconnect = pulumi.secret(Object.fromEntries(made.flatMap(([name, node]) => (node.lndconnect === undefined ? [] : [[name, node.lndconnect]]))));

@@ -1,7 +1,7 @@
 import { peerKeysId } from "../components/network/wireguard.js";
 import type { NodeSpecification } from "../config/specification.js";
 import { countedAs, secretsOf } from "../components/secrets/registry.js";
-import { tunnelMade } from "../config/tunnelMarks.js";
+import { tunnelMade } from "../config/stateMarks.js";
 import { readMarks } from "../custody/records.js";
 import type { Marks } from "../formats/records.js";
 import { specification } from "./nodes.js";
@@ -38,7 +38,7 @@ export function keyAges(places: Places): KeyAge[] {
 }
 
 function nodeKeyAges(node: NodeSpecification, marks: Marks): KeyAge[] {
-  // What was never rotated is as old as the node's first update, which noted its tunnel.
+  // What was never rotated is as old as the node's first update, which noted its tunnel or its state.
   const first = node.versions["wireguard-node"] === undefined ? marks.made[tunnelMade(node.id)] : undefined;
   const age = (key: string, id: string): KeyAge => {
     const { version = 1, rotated, candidate } = node.versions[id] ?? {};
@@ -49,7 +49,7 @@ function nodeKeyAges(node: NodeSpecification, marks: Marks): KeyAge[] {
   const counted = secretsOf(node.services, [], node.versions).filter((secret) => countedAs(secret) === secret.id).map(({ id }) => id);
   return [
     ...rotated.map((id) => age(`secret ${id}`, id)),
-    ...node.tunnel.peers.map((peer) => age(`wireguard ${peer.name}`, peerKeysId(peer.name))),
+    ...(node.tunnel?.peers ?? []).map((peer) => age(`wireguard ${peer.name}`, peerKeysId(peer.name))),
     ...counted.filter((id) => !rotated.includes(id)).map((id): KeyAge => ({ ...age(`secret ${id}`, id), fixed: true })),
     ...[node.identity, ...node.identities].map((identity): KeyAge => ({ key: identity.kind === "lnd-seed" ? "lnd-seed" : `${identity.kind} ${identity.name}`, node: node.name, made: identity.made, fixed: true })),
   ];

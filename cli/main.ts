@@ -14,7 +14,7 @@ import { envCommands } from "./env.js";
 import { escrowCommands } from "./escrow.js";
 import { lockPassphrase } from "./keys.js";
 import { machineCommands } from "./machines.js";
-import { forgetTunnels } from "./marks.js";
+import { forgetNodes } from "./marks.js";
 import { connectionOf, secretOutputs, specification } from "./nodes.js";
 import { placesOf, type Places } from "./places.js";
 import { prepareTools, rehearsed, stackKeys, type Agreement } from "./prepare.js";
@@ -23,6 +23,7 @@ import { rotateCommands } from "./rotate.js";
 import { openStack, pulumiEnvironment } from "./session.js";
 import { stateCommands } from "./state.js";
 import { statusCommand } from "./status.js";
+import { unlockCommands } from "./unlock.js";
 import { destroyStack, preview, up } from "./update.js";
 import { paint } from "./updateView.js";
 import { walletCommands } from "./walletCommands.js";
@@ -60,7 +61,7 @@ inStack("destroy", "destroy the environment's resources; a machine made here goe
   if (!word) throw new Error(`Nothing was destroyed. Type the environment's name when asked${nodes.length > 0 ? ", or give --yes" : ""}.`);
   await destroyStack(await openStack(places, note));
   lockPassphrase(places);
-  forgetTunnels(places);
+  forgetNodes(places);
   if (nodes.length === 0) return;
   const left = await raze(places.state);
   const keys = stackKeys(places);
@@ -95,6 +96,7 @@ auditCommands(program, here);
 walletCommands(program, here);
 rotateCommands(program, here);
 releaseCommands(program, here);
+unlockCommands(program, here);
 
 program.command("wg").description("tunnels")
   .command("show <peer>").description("print a peer's configuration and its QR code, and the code for a phone wallet; all of it is secret")
@@ -105,6 +107,8 @@ program.command("wg").description("tunnels")
     const [node] = owners;
     if (node === undefined || owners.length > 1) {
       const known = Object.entries(peers).flatMap(([name, all]) => Object.keys(all).map((one) => `${one} of ${name}`)).join(", ");
+      const without = Object.keys(peers).length === 0 || (options.node !== undefined && peers[options.node] === undefined);
+      if (without) throw new Error(`${options.node ?? "No node of the stack"} has ${options.node === undefined ? "a" : "no"} tunnel (tunnel: none), and so no peers${known === "" ? "" : `. There are: ${known}`}.`);
       throw new Error(`${owners.length > 1 ? `Several nodes have a peer ${peer}; name one with --node` : `No node has a peer ${peer}`}. There are: ${known}.`);
     }
     const configuration = peers[node]![peer]!;

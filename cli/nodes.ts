@@ -91,11 +91,13 @@ const LOCAL: readonly (readonly [number, string])[] = [[10009, "lnd-grpc"], [183
 async function seenPorts(node: NodeSpecification): Promise<SeenPort[]> {
   const wanted = policyOf(node).filter((rule) => rule.protocol === "tcp")
     .map(({ port, name, from }) => ({ port, name, wanted: from === "internet" ? "open" as const : "closed" as const }));
-  const all = [...wanted, ...LOCAL.map(([port, name]) => ({ port, name, wanted: "closed" as const }))];
+  // Without a tunnel it answers on loopback alone, and the policy does not speak of it.
+  const rest = node.tunnel === undefined ? [[node.lightning.restPort, "lnd-rest"] as const] : [];
+  const all = [...wanted, ...[...rest, ...LOCAL].map(([port, name]) => ({ port, name, wanted: "closed" as const }))];
   return Promise.all(all.map(async (one) => ({ ...one, answer: await knock(node.host.address, one.port, 1000) })));
 }
 
-/** What a stack's outputs hold for peers, in clear. Handle with care. */
+/** What a stack's outputs hold for peers of nodes with a tunnel, in clear. Handle with care. */
 export async function secretOutputs(stack: Stack): Promise<{ readonly peers: Record<string, Record<string, string>>; readonly lndconnect: Record<string, string> }> {
   const outputs = await stack.outputs();
   if (outputs["peers"] === undefined || outputs["lndconnect"] === undefined) throw new Error("The stack has no outputs yet. Raise its nodes first: holdfast up.");

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname, join, relative, resolve } from "node:path";
 import { isScalar, parseDocument } from "yaml";
 import { knownCertificatesFile, knownCertificatesSchema } from "../components/secrets/knownCertificates.js";
-import { tunnelMade } from "../config/tunnelMarks.js";
+import { tunnelMade } from "../config/stateMarks.js";
 import { filesOf } from "../config/project.js";
 import { resolveFiles } from "../config/specify.js";
 import { readMarks, readVersions, writeMarks, writeVersions } from "../custody/records.js";
@@ -84,9 +84,11 @@ export function writeRecords(places: Places, nodes: readonly FoundNode[], made: 
   const versions = readVersions(records);
   writeVersions(records, { ...versions, nodes: { ...versions.nodes, ...Object.fromEntries(nodes.map(({ roots }) => [roots.place.node, roots.versions.nodes[roots.place.node] ?? {}])) } });
   const marks = readMarks(records);
+  const states = { ...marks.states, ...Object.assign({}, ...nodes.map(({ roots }) => roots.marks.states ?? {})) as Record<string, string> };
   writeMarks(records, {
     ...marks,
     tunnels: { ...marks.tunnels, ...Object.assign({}, ...nodes.map(({ roots }) => roots.marks.tunnels)) as Record<string, string> },
+    ...(Object.keys(states).length > 0 && { states }),
     made: {
       ...Object.assign({}, ...nodes.map(({ roots }) => roots.marks.made)) as Record<string, string>, ...marks.made, ...made,
       ...Object.fromEntries(nodes.map(({ roots }) => [tunnelMade(roots.place.node), roots.sealed])),

@@ -6,6 +6,7 @@ import { readMarks } from "../custody/records.js";
 import { ensureEngine } from "../rehearsal/engine/engine.js";
 import { forgetInterrupted, requireState } from "./interrupted.js";
 import { unlockPassphrase, type Opening, type Unlocked } from "./keys.js";
+import { notedNodes } from "./marks.js";
 import { recordsFolder, type Places } from "./places.js";
 import { clearStaleLocks } from "./staleLock.js";
 
@@ -37,7 +38,7 @@ const defaultBackend = (places: Places): string => `file://${join(places.project
 /** Opens a stack for an update: without what a killed one had begun. */
 export async function openStackForUpdate(places: Places, report: (line: string) => void): Promise<Stack> {
   const stack = await openStack(places, report);
-  requireState(Object.keys(readMarks(recordsFolder(places)).tunnels), stack, process.env["PULUMI_BACKEND_URL"]!, projectName(places.project));
+  requireState(notedNodes(readMarks(recordsFolder(places))), stack, process.env["PULUMI_BACKEND_URL"]!, projectName(places.project));
   (await forgetInterrupted(stack, process.env["PULUMI_BACKEND_URL"]!, projectName(places.project))).forEach(report);
   return stack;
 }

@@ -73,7 +73,7 @@ config:
         p2pPort: 9735
         restPort: 8080              # answers WireGuard peers alone
         # clightningPort: 9736      # where Core Lightning runs beside LND
-      tunnel:
+      tunnel:                       # or none: no WireGuard, LND's REST on loopback alone
         network: ${tunnel}.0/24       # the node is .1; no other node of the project may have it
         port: 51820
         # endpoint: node.example:51820
@@ -82,11 +82,12 @@ config:
             address: ${tunnel}.2
       ssh:
         from: internet              # or tunnel: SSH through WireGuard alone
-      # What runs besides bitcoind, the tunnels and the off-site backup, as nix-bitcoin names it. Secrets and firewall rules follow by themselves; preview refuses what does not go together.
+      # What runs besides bitcoind, the tunnel and the off-site backup, as nix-bitcoin names it. Secrets and firewall rules follow by themselves; preview refuses what does not go together.
       # services: [lnd]             # clightning, lightning-loop, electrs or fulcrum, btcpayserver, rtl, mempool, joinmarket, joinmarket-ob-watcher, liquidd, nodeinfo
       # nixos:
       #   preset: secure-node       # or hardened, or hardened-extended: each has what the one before it has
       #   tor: enforced             # or optional: bitcoind and Lightning speak on the clear net beside Tor. Enforced, BTCPay has no exchange rates
+      #   isolation: none           # or netns: each service in a network namespace of its own; for a node with tunnel: none
       #   published: []             # btcpayserver, rtl, mempool: pages that WireGuard peers reach, and nobody else
       #   disks:                    # what an installation makes of the disks; they are wiped
       #     layout: kept            # the host is NixOS already. Or single, hetzner (disk: …), mirror (disks: [ …, … ])

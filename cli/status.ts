@@ -80,7 +80,7 @@ export function statusCommand(program: Command, here: (options: { readonly stack
       const [custody, ...nodes] = await Promise.all([custodyOf(places, stack, now), ...stack.nodes.map((node) => statusOf(stack, node))]) as [CustodyStatus, ...NodeStatus[]];
       if (nodes.some((node) => node.gate?.state !== "open") || !custody.audit.whole) process.exitCode = 1;
       if (options.json) return print(JSON.stringify({ environment: stack.environment, nodes, ...custody }));
-      stack.nodes.forEach((node, index) => print(summary(nodes[index]!, node.tunnel.peers.map((peer) => peer.name), now)));
+      stack.nodes.forEach((node, index) => print(summary(nodes[index]!, node.tunnel?.peers.map((peer) => peer.name), now)));
       print(keysText(custody.keys, now));
       custody.warnings.forEach((warning) => print(`${paint("yellow", "!")} ${warning}`));
     });

@@ -3,8 +3,12 @@ import type { NodeStatus, SeenPort } from "./nodes.js";
 import { table } from "./table.js";
 import { paint } from "./updateView.js";
 
-/** What a person wants to see of a node at one glance. */
-export function summary(node: NodeStatus, peers: readonly string[], now: Date): string {
+/**
+ * What a person wants to see of a node at one glance.
+ *
+ * @param peers of its tunnel; undefined when the stack gives the node none
+ */
+export function summary(node: NodeStatus, peers: readonly string[] | undefined, now: Date): string {
   const rows: string[][] = [
     ["node id", paint("bold", node.gate?.nodePublicKey ?? node.nodePublicKey)],
     ["address", `${node.address} (host generation ${node.generation})`],
@@ -14,13 +18,16 @@ export function summary(node: NodeStatus, peers: readonly string[], now: Date): 
   if (node.known !== undefined) rows.push(["gate", `${node.known.gate} (${node.known.decision}), at the last change`], ["system", node.known.system]);
   if (node.gate?.remedy !== undefined) rows.push(["remedy", node.gate.remedy]);
   if (node.system !== undefined) rows.push(["system", `${node.system.state} ${node.system.toplevel}`]);
-  if (node.probe !== undefined) rows.push(["tunnel", tunnelText(node.probe.tunnel, now)], ["failed units", node.probe.failedUnits.join(", ") || "none"]);
+  if (node.probe !== undefined) rows.push(["tunnel", peers === undefined ? noTunnelText(node.probe.tunnel) : tunnelText(node.probe.tunnel, now)], ["failed units", node.probe.failedUnits.join(", ") || "none"]);
   if (node.backup !== undefined) rows.push(["backup", backupText(node.backup, now)]);
   if (node.backupUnknown !== undefined) rows.push(["backup", `unknown: ${node.backupUnknown.split("\n")[0]!}`]);
   rows.push(["from outside", node.ports.map(portText).join(", ")]);
-  if (peers.length > 0) rows.push(["peers", peers.map((peer) => `holdfast wg show ${peer}`).join("; ")]);
+  if (peers !== undefined && peers.length > 0) rows.push(["peers", peers.map((peer) => `holdfast wg show ${peer}`).join("; ")]);
   return `${paint("bold", node.name)}\n${table(rows.map(([key, value]) => [`  ${key}`, value!]))}`;
 }
+
+const noTunnelText = (tunnel: NonNullable<NodeStatus["probe"]>["tunnel"]): string =>
+  (tunnel === null ? "none: this node has no tunnel" : paint("red", `up on UDP ${tunnel.port}, and the stack gives this node none`));
 
 function tunnelText(tunnel: NonNullable<NodeStatus["probe"]>["tunnel"], now: Date): string {
   if (tunnel === null) return paint("red", "down");

@@ -26,7 +26,7 @@ export async function up(places: Places, agreement: Agreement, form: "text" | "j
   const statuses = await Promise.all(specified.nodes.map((node) => (changed ? statusOf(specified, node) : knownStatusOf(node, result.outputs))));
   if (form === "json") return print(JSON.stringify({ environment: places.environment, changes, nodes: statuses }));
   print("");
-  specified.nodes.forEach((node, index) => print(`${summary(statuses[index]!, node.tunnel.peers.map((peer) => peer.name), new Date())}\n`));
+  specified.nodes.forEach((node, index) => print(`${summary(statuses[index]!, node.tunnel?.peers.map((peer) => peer.name), new Date())}\n`));
   if (!changed) print("Nothing changed, and no host was asked; `holdfast status` asks.");
   print(`${changeText(changes)}, ${((Date.now() - begin) / 1000).toFixed(0)} s in all.`);
 }

@@ -1,7 +1,7 @@
 import type { FileIdentity } from "../formats/identity.js";
 import type { Network } from "../formats/place.js";
 import type { Service } from "../formats/services.js";
-import { localPorts, publishedPorts } from "./ports.js";
+import { bitcoinPorts, localPorts, servicePorts } from "./ports.js";
 import type { Finding } from "./refusal.js";
 import type { NodeConfiguration } from "./schema.js";
 
@@ -20,8 +20,8 @@ const withheld: Partial<Record<Service, string>> = {
   "encrypted-root": "comes with nixos.disks.encrypted; wants that key instead",
 };
 
-/** Which of these a service stands on. One is enough. */
-const needs: Partial<Record<Service, readonly Service[]>> = {
+/** Which of these a service stands on. One is enough. nix/modules/services holds the same table. */
+export const needs: Partial<Record<Service, readonly Service[]>> = {
   mempool: ["electrs", "fulcrum"], rtl: ["lnd", "clightning"], "lightning-loop": ["lnd"], "joinmarket-ob-watcher": ["joinmarket"],
 };
 
@@ -35,19 +35,30 @@ export const worksOn: Partial<Record<Service, readonly Network[]>> = {
   liquidd: ["mainnet", "regtest"],
 };
 
+/** Services that an onion key may be named after: Tor serves their address once the gate has placed the key. nix/modules/services holds the same list. */
+export const onionServices: readonly Service[] = ["bitcoind", "btcpayserver", "clightning", "electrs", "fulcrum", "joinmarket-ob-watcher", "liquidd", "lnd"];
+
 /** A node's settings that are right one by one and wrong together: the same that nix/ asserts, said before anything is touched. */
 export function combinationFindings(name: string, node: NodeConfiguration, network: Network): Finding[] {
   const at = (path: string, found: unknown, wanted: string): Finding => ({ path: `holdfast:nodes.${name}.${path}`, found: JSON.stringify(found), wanted });
-  return [...serviceFindings(node, network, at), ...nixosFindings(node, at), ...portFindings(node, at)];
+  return [...serviceFindings(node, network, at), ...tunnelFindings(node, at), ...nixosFindings(node, at), ...portFindings(node, network, at)];
 }
 
 /** Daemons that start with an identity of the node's own, or never. */
 export function identityFindings(name: string, services: readonly Service[], identities: readonly FileIdentity[]): Finding[] {
-  if (!services.includes("clightning") || identities.some(({ kind }) => kind === "cln-hsm-secret")) return [];
-  return [{
-    path: `holdfast:nodes.${name}.services`, found: JSON.stringify("clightning"),
-    wanted: "starts with an hsm_secret of the node's own alone, and identities names none; wants the file that `holdfast wallet create --kind cln-hsm-secret` writes among them, or to be left out",
-  }];
+  const path = (key: string): string => `holdfast:nodes.${name}.${key}`;
+  const hasSecret = !services.includes("clightning") || identities.some(({ kind }) => kind === "cln-hsm-secret");
+  const stray = identities.filter((identity) => identity.kind === "onion-key" && !onionServices.some((service) => service === identity.name && services.includes(service)));
+  return [
+    ...(hasSecret ? [] : [{
+      path: path("services"), found: JSON.stringify("clightning"),
+      wanted: "starts with an hsm_secret of the node's own alone, and identities names none; wants the file that `holdfast wallet create --kind cln-hsm-secret` writes among them, or to be left out",
+    }]),
+    ...stray.map((identity) => ({
+      path: path("identities"), found: JSON.stringify(`onion-key ${identity.name}`),
+      wanted: `is named after no onion service of this node that waits for its key; wants the name of one of its services, ${onionServices.join(", ")}, or to be left out`,
+    })),
+  ];
 }
 
 type At = (path: string, found: unknown, wanted: string) => Finding;
@@ -67,13 +78,22 @@ function serviceFindings({ services }: NodeConfiguration, network: Network, at: 
   ];
 }
 
+/** What a tunnel excludes, and what wants one. */
+function tunnelFindings({ tunnel, nixos, ssh, services }: NodeConfiguration, at: At): Finding[] {
+  if (tunnel !== "none") {
+    return nixos.isolation === "none" ? [] : [at("nixos.isolation", "netns", "hides every service from the tunnel (tunnel), and its iptables rules do nothing beside the tunnel's nftables; wants tunnel: none beside it, or none")];
+  }
+  return [
+    ...(services.includes("wireguard") ? [at("services", "wireguard", "is the tunnel, and tunnel is none; wants to be left out, or a tunnel (tunnel: { peers: … })")] : []),
+    ...(ssh.from === "tunnel" ? [at("ssh.from", "tunnel", "would leave no way in, for the node has no tunnel (tunnel is none); wants internet, or a tunnel (tunnel: { peers: … })")] : []),
+    ...nixos.published.map((page) => at("nixos.published", page, "would answer inside the tunnel alone, and the node has none (tunnel is none); wants to be left out and reached over SSH (ssh -L), or a tunnel (tunnel: { peers: … })")),
+  ];
+}
+
 function nixosFindings({ nixos, services }: NodeConfiguration, at: At): Finding[] {
   const { disks } = nixos;
   const wiped = disks.layout === "kept" ? [] : disks.layout === "mirror" ? disks.disks : [disks.disk];
   return [
-    ...(nixos.isolation === "netns"
-      ? [at("nixos.isolation", "netns", "hides every service from the tunnels (tunnel), and its iptables rules do nothing beside our nftables; both are on every node; wants none")]
-      : []),
     ...nixos.published.filter((page) => !services.includes(page)).map((page) => at("nixos.published", page, "is not among the services (services); wants it there too, or not here")),
     ...(disks.layout === "mirror" && disks.disks[0] === disks.disks[1] ? [at("nixos.disks.disks", disks.disks, "are one disk; wants two")] : []),
     ...(nixos.dataVolume !== undefined && wiped.includes(nixos.dataVolume) ? [at("nixos.dataVolume", nixos.dataVolume, "is a disk of nixos.disks, which an installation wipes; wants another one")] : []),
@@ -81,10 +101,12 @@ function nixosFindings({ nixos, services }: NodeConfiguration, at: At): Finding[
 }
 
 /** What listens, and on which TCP port: each wants one of its own. */
-function portFindings({ lightning, services }: NodeConfiguration, at: At): Finding[] {
+function portFindings({ lightning, services }: NodeConfiguration, network: Network, at: At): Finding[] {
   const findings: Finding[] = [];
-  const pages = Object.keys(publishedPorts) as (keyof typeof publishedPorts)[];
-  const owners = new Map<number, string>([[22, "SSH"], ...localPorts, ...pages.filter((page) => services.includes(page)).map((page) => [publishedPorts[page], page] as const)]);
+  const owners = new Map<number, string>([
+    ...services.flatMap((service) => (servicePorts[service] ?? []).map((port) => [port, service] as const)), ...servicePorts.bitcoind!.map((port) => [port, "bitcoind"] as const),
+    [bitcoinPorts[network], "bitcoind"], [22, "SSH"], [9050, "Tor"], ...localPorts,
+  ]);
   const take = (path: string, port: number): void => {
     const owner = owners.get(port);
     if (owner !== undefined) findings.push(at(path, port, `is the port of ${owner}; wants another one`));

@@ -2,14 +2,14 @@ import type { Finding } from "./refusal.js";
 import { overlap } from "./text.js";
 
 /** What no two environments, and no two places in one, may share. */
-export type MarkKind = "recipient" | "host-key" | "passphrase" | "tunnel-key" | "tunnel-range";
+export type MarkKind = "recipient" | "host-key" | "passphrase" | "tunnel-key" | "state" | "tunnel-range";
 
 /** One such thing, as it can be seen without unlocking anything. */
 export interface Mark {
   readonly kind: MarkKind;
   /** Where it stands: a path in the stack's configuration, or in its records. */
   readonly path: string;
-  /** A recipient; an SSH host key without its comment; a passphrase's fingerprint; a WireGuard public key; an IPv4 network. */
+  /** A recipient; an SSH host key without its comment; a passphrase's fingerprint; a WireGuard public key; a state's mark; an IPv4 network. */
   readonly value: string;
 }
 
@@ -26,6 +26,7 @@ const REMEDIES: Readonly<Record<MarkKind, string>> = {
   "host-key": "wants one of its own (on a host that was copied: remove /etc/ssh/ssh_host_*, run `ssh-keygen -A`, and put the new key here)",
   passphrase: "wants one of its own (`holdfast env create` makes one for each environment)",
   "tunnel-key": "wants one of its own (was the state of one stack imported into the other? `holdfast state restore` brings the right one back)",
+  state: "wants one of its own (was the state of one stack imported into the other? `holdfast state restore` brings the right one back)",
   "tunnel-range": "wants a range of its own, for somebody may be a peer of both (set tunnel.network of one of them, such as 10.12.0.0/24)",
 };
 

@@ -40,12 +40,13 @@ export function marksOf(environment: string, input: Readonly<Record<string, unkn
   for (const [role, recipient] of Object.entries(Object(input["recipients"]))) note("recipient", `holdfast:recipients.${role}`, recipient);
   for (const [name, node] of Object.entries(Object(input["nodes"]))) {
     note("host-key", `holdfast:nodes.${name}.host.commodity.hostKey`, Object(Object(Object(node).host).commodity).hostKey);
-    note("tunnel-range", `holdfast:nodes.${name}.tunnel.network`, Object(Object(node).tunnel).network ?? defaultTunnelNetwork);
+    if (Object(node).tunnel !== "none") note("tunnel-range", `holdfast:nodes.${name}.tunnel.network`, Object(Object(node).tunnel).network ?? defaultTunnelNetwork);
   }
   const folder = recordsOf(environment, input);
-  const { passphrase, tunnels } = recordsIn(folder, read, faults).marks;
+  const { passphrase, tunnels, states = {} } = recordsIn(folder, read, faults).marks;
   note("passphrase", `${folder}/marks.json: passphrase`, passphrase);
   for (const [id, publicKey] of Object.entries(tunnels)) note("tunnel-key", `${folder}/marks.json: tunnels.${id}`, publicKey);
+  for (const [id, mark] of Object.entries(states)) note("state", `${folder}/marks.json: states.${id}`, mark);
   return { environment, marks, faults };
 }
 

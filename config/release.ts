@@ -24,7 +24,7 @@ export function configurationDigest(node: NodeSpecification, sources: string): s
       ...nixos, published: [...published].sort(), dataVolume: dataVolume !== undefined,
       disks: disks.layout === "kept" ? { layout: disks.layout } : { layout: disks.layout, encrypted: disks.encrypted },
     },
-    ports: { p2p: node.lightning.p2pPort, rest: node.lightning.restPort, tunnel: node.tunnel.port },
+    ports: { p2p: node.lightning.p2pPort, rest: node.lightning.restPort, tunnel: node.tunnel?.port ?? "none" },
     sshFrom: node.sshFrom,
   };
   return createHash("sha256").update(JSON.stringify(matters, (_, value: unknown) => sorted(value))).digest("hex");

@@ -41,7 +41,7 @@ const tunnelSchema = z.strictObject({
   /** `address:port` that peers dial, when it is not the host's own. */
   endpoint: z.string().regex(/^[^\s:]+:\d{1,5}$/, "wants address:port").optional(),
   peers: z.record(nameSchema, z.strictObject({ address: z.ipv4({ error: "wants an IPv4 address" }) })).default({}),
-}).superRefine(({ network, peers }, context) => {
+}, { error: "wants none, or a tunnel's settings (network, port, endpoint, peers)" }).superRefine(({ network, peers }, context) => {
   const taken = new Map([[firstHostAddress(network), "the node itself"]]);
   for (const [name, { address }] of Object.entries(peers)) {
     const path = ["peers", name, "address"];
@@ -86,11 +86,12 @@ export const nodeSchema = z.strictObject({
   identities: z.array(pathSchema).default([]),
   lightning: lightningSchema.prefault({}),
   bitcoin: orFile(bitcoinSchema).prefault({}),
-  tunnel: tunnelSchema.prefault({}),
+  /** `none`: no WireGuard, and nothing that answers inside a tunnel. */
+  tunnel: z.union([z.literal("none"), tunnelSchema]).prefault({}),
   /** From where SSH answers. */
   ssh: z.strictObject({ from: z.enum(["internet", "tunnel"], { error: "wants internet or tunnel" }).default("internet") }).prefault({}),
   backup: orFile(backupSchema),
-  /** What runs besides what every node has (bitcoind, the tunnels, the off-site backup), as nix-bitcoin names it. What goes together: config/combinations.ts. */
+  /** What runs besides what every node has (bitcoind, the off-site backup, and the tunnel unless it is none), as nix-bitcoin names it. What goes together: config/combinations.ts. */
   services: z.array(serviceSchema).default(["lnd"]),
   /** How NixOS is set up; the rehearsal has none of it. */
   nixos: nixosSchema.prefault({}),

@@ -11,6 +11,16 @@ export interface PeerSpecification {
   readonly address: string;
 }
 
+/** The node's end of its tunnels. */
+export interface TunnelSpecification {
+  readonly network: string;
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly port: number;
+  readonly endpoint: string;
+  readonly peers: readonly PeerSpecification[];
+}
+
 /** One node, complete and validated: everything that its components need to know. */
 export interface NodeSpecification {
   readonly name: string;
@@ -31,14 +41,8 @@ export interface NodeSpecification {
   readonly versions: Readonly<Record<string, SecretVersion>>;
   readonly lightning: { readonly alias: string; readonly p2pPort: number; readonly restPort: number; readonly clightningPort: number };
   readonly bitcoinPeers: readonly string[];
-  readonly tunnel: {
-    readonly network: string;
-    readonly address: string;
-    readonly prefixLength: number;
-    readonly port: number;
-    readonly endpoint: string;
-    readonly peers: readonly PeerSpecification[];
-  };
+  /** Absent: the node has no tunnel. */
+  readonly tunnel?: TunnelSpecification;
   readonly sshFrom: "internet" | "tunnel";
   readonly backup: { readonly repository: string; readonly user: string; readonly passwordFile: string; readonly certificate?: string };
 }
@@ -60,8 +64,8 @@ export interface StackSpecification {
   readonly deposit: { readonly folder: string };
   readonly versions: Versions;
   readonly marks: Marks;
-  /** WireGuard public keys of other environments' nodes, and whose they are. */
-  readonly foreignTunnels?: Readonly<Record<string, string>>;
+  /** WireGuard public keys and states' marks of other environments' nodes, and whose they are. */
+  readonly foreignMarks?: Readonly<Record<string, string>>;
   /** A wallet identity in clear, of worthless coins. */
   readonly walletIdentityFile?: string;
   readonly nodes: readonly NodeSpecification[];

@@ -9,7 +9,7 @@ import { marksOf, recordsIn, recordsOf } from "./marks.js";
 import { provenOnByDefault } from "./release.js";
 import { ConfigurationRefused, findingsOf, type Finding } from "./refusal.js";
 import { backupSchema, bitcoinSchema, hostSchema, recipientsSchema, stackSchema, type HostSpecification, type NodeConfiguration, type Recipients } from "./schema.js";
-import type { NodeSpecification, StackSpecification } from "./specification.js";
+import type { NodeSpecification, StackSpecification, TunnelSpecification } from "./specification.js";
 import { publicKeySchema, cidrParts, firstHostAddress } from "./text.js";
 import { z } from "zod";
 
@@ -63,7 +63,7 @@ export function specify(
     deposit: stack.deposit,
     versions,
     marks,
-    foreignTunnels: Object.fromEntries(others.flatMap((other) => other.marks.filter(({ kind }) => kind === "tunnel-key").map(({ path, value }) => [value, `environment ${other.environment} (its ${path})`]))),
+    foreignMarks: Object.fromEntries(others.flatMap((other) => other.marks.filter(({ kind }) => kind === "tunnel-key" || kind === "state").map(({ path, value }) => [value, `environment ${other.environment} (its ${path})`]))),
     ...(stack.wallet !== undefined && { walletIdentityFile: stack.wallet.identityFile }),
     nodes,
   };
@@ -150,8 +150,8 @@ function readIdentity<T extends IdentityFile | FileIdentity>(
   return identity;
 }
 
-/** What every node runs. */
-const ALWAYS: readonly Service[] = ["bitcoind", "wireguard", "offsite-backup"];
+/** What a node runs whatever its configuration says, in this order. */
+const runsAlways = ({ tunnel }: NodeConfiguration): readonly Service[] => ["bitcoind", ...(tunnel === "none" ? [] : ["wireguard" as const]), "offsite-backup"];
 
 function specifyNode(
   { environment, network, name, id }: Owner,
@@ -177,21 +177,23 @@ function specifyNode(
     host,
     identity,
     identities,
-    services: [...new Set([...ALWAYS, ...node.services, ...(node.nixos.dataVolume === undefined ? [] : ["data-volume" as const]), ...(node.nixos.disks.layout !== "kept" && node.nixos.disks.encrypted ? ["encrypted-root" as const] : [])])],
+    services: [...new Set([...runsAlways(node), ...node.services, ...(node.nixos.dataVolume === undefined ? [] : ["data-volume" as const]), ...(node.nixos.disks.layout !== "kept" && node.nixos.disks.encrypted ? ["encrypted-root" as const] : [])])],
     nixos: node.nixos,
     ...(node.wipe !== undefined && { wipe: node.wipe }),
     versions: versions.nodes[id] ?? {},
     lightning: { ...node.lightning, alias: node.lightning.alias ?? name },
     bitcoinPeers: bitcoinSchema.parse(node.bitcoin).peers,
-    tunnel: {
-      network: node.tunnel.network,
-      address: firstHostAddress(node.tunnel.network),
-      prefixLength: cidrParts(node.tunnel.network).prefixLength,
-      port: node.tunnel.port,
-      endpoint: node.tunnel.endpoint ?? `${host.address}:${node.tunnel.port}`,
-      peers: Object.entries(node.tunnel.peers).map(([peer, { address }]) => ({ name: peer, address })),
-    },
+    ...(node.tunnel !== "none" && { tunnel: specifyTunnel(node.tunnel, host) }),
     sshFrom: node.ssh.from,
     backup: { ...backup, ...(certificate !== undefined && { certificate }) },
   };
 }
+
+const specifyTunnel = ({ network, port, endpoint, peers }: Exclude<NodeConfiguration["tunnel"], "none">, host: HostSpecification): TunnelSpecification => ({
+  network,
+  address: firstHostAddress(network),
+  prefixLength: cidrParts(network).prefixLength,
+  port,
+  endpoint: endpoint ?? `${host.address}:${port}`,
+  peers: Object.entries(peers).map(([name, { address }]) => ({ name, address })),
+});

@@ -26,9 +26,11 @@ export const marksSchema = z.strictObject({
   format: z.literal("holdfast-marks/1"),
   /** Fingerprint of the passphrase (custody/fingerprint.ts). */
   passphrase: z.string().regex(/^[0-9a-f]{64}$/).optional(),
-  /** The WireGuard public key of each node, by node id. */
+  /** The WireGuard public key of each node that has a tunnel, by node id. */
   tunnels: z.record(nameSchema, z.string()),
-  /** When each key was made or rotated: `environment`, `recovery`, `wallet`, `passphrase`, `ssh`. */
+  /** What names each node's state, by node id: derived from a root of it that never changes. */
+  states: z.record(nameSchema, z.string()).optional(),
+  /** When each key was made or rotated: `environment`, `recovery`, `wallet`, `passphrase`, `ssh`; `tunnel-<id>`: when a node's tunnel, or without one its state, was first noted. */
   made: z.record(z.string(), z.iso.datetime()),
 });
 export type Marks = z.infer<typeof marksSchema>;

@@ -22,7 +22,7 @@ const disk = z.string().startsWith("/dev/disk/by-id/", "wants a name below /dev/
 export const nixosSchema = z.strictObject({
   /** nix-bitcoin's preset; each has what the one before it has. */
   preset: z.enum(["secure-node", "hardened", "hardened-extended"]).default("secure-node"),
-  /** `netns`: each service in a network namespace of its own (nix-bitcoin's netns-isolation). Excludes WireGuard. */
+  /** `netns`: each service in a network namespace of its own (nix-bitcoin's netns-isolation). For a node without a tunnel. */
   isolation: z.enum(["none", "netns"]).default("none"),
   /** `enforced`: services reach the world through Tor alone. `optional`: they may use the clear net beside it. */
   tor: z.enum(["enforced", "optional"]).default("enforced"),
@@ -54,7 +54,7 @@ export const settingsSchema = z.strictObject({
     /** Core Lightning's port for other nodes, where it runs beside LND. */
     clightningPort: port.optional(),
   }),
-  /** What runs. */
+  /** What runs. Without `wireguard` there is no `tunnel`. */
   services: z.array(serviceSchema).default(["bitcoind", "lnd", "wireguard", "offsite-backup"]),
   nixos: nixosSchema.prefault({}),
   /** Identities that lie in files: the gate opens nothing before each is in its place. */
@@ -65,6 +65,7 @@ export const settingsSchema = z.strictObject({
     /** The RPC user that LND and the agent use; its password is in the bundle. */
     rpcUser: z.string(),
   }),
+  /** Absent: the node has no tunnel. */
   tunnel: z.strictObject({
     /** The node's own address inside the tunnel. */
     address: ipv4,
@@ -79,10 +80,15 @@ export const settingsSchema = z.strictObject({
       /** The preshared key's file in the secrets directory; `wg-psk-<name>` when absent. */
       presharedKey: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$/, "wants a plain file name").optional(),
     })),
-  }),
+  }).optional(),
   firewall: z.strictObject({
     policy: z.array(policyRuleSchema),
-    /** The nftables ruleset made from the policy: one table, `inet holdfast`, replaced as a whole. */
+    /** What loads the ruleset, and what the agent asks for it. `iptables`: NixOS's own firewall, for nix-bitcoin's network namespaces. */
+    backend: z.enum(["nftables", "iptables"]).default("nftables"),
+    /**
+     * Made from the policy. For nftables one table, `inet holdfast`, replaced as a whole; for iptables rules of NixOS's chain `nixos-fw`, one a line, as `iptables -S` prints them.
+     * Either has a comment with the policy's digest.
+     */
     ruleset: z.string(),
   }),
   backup: z.strictObject({
@@ -94,3 +100,5 @@ export const settingsSchema = z.strictObject({
   }),
 });
 export type Settings = z.infer<typeof settingsSchema>;
+export type TunnelSettings = NonNullable<Settings["tunnel"]>;
+export type FirewallBackend = Settings["firewall"]["backend"];

@@ -59,8 +59,9 @@ export type OlderBundle = z.infer<typeof olderBundleSchema>;
 export const probeSchema = z.strictObject({
   system: z.string(),
   failedUnits: z.array(z.string()),
-  /** Whether the table that is loaded carries the comment of the running system's ruleset. */
+  /** Whether what is loaded is the running system's ruleset: nftables' table carries its comment; iptables' chain has its rules, and opens no other port to everyone. */
   firewallLoaded: z.boolean(),
+  /** Null where there is no interface. */
   tunnel: z.strictObject({
     publicKey: z.string(),
     port: z.int(),

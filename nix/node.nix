@@ -1,7 +1,12 @@
 # A node: what the stack hands over becomes modules and their options. `settings` is formats/settings.ts, `agent` the agent's program, `nixBitcoin` the sources of nix-bitcoin.
-{ settings, agent, lib, ... }:
+{
+  settings,
+  agent,
+  lib,
+  ...
+}:
 let
-  inherit (settings) lightning nixos services tunnel;
+  inherit (settings) lightning nixos services;
   has = service: lib.elem service services;
 in
 {
@@ -50,10 +55,13 @@ in
     firewall = {
       enable = true;
       inherit (settings.firewall) ruleset;
+      backend = settings.firewall.backend or "nftables";
     };
     wireguard = {
       enable = has "wireguard";
-      inherit (tunnel)
+    }
+    // lib.optionalAttrs (settings ? tunnel) {
+      inherit (settings.tunnel)
         address
         prefixLength
         port
@@ -62,7 +70,13 @@ in
     };
     services = {
       # The others are modules of ours.
-      enabled = lib.subtractLists [ "wireguard" "offsite-backup" "data-volume" "encrypted-root" "bunker" ] services;
+      enabled = lib.subtractLists [
+        "wireguard"
+        "offsite-backup"
+        "data-volume"
+        "encrypted-root"
+        "bunker"
+      ] services;
       inherit (nixos) published;
       inherit (lightning) alias restPort;
       lightningPort = lightning.p2pPort;

@@ -1,5 +1,10 @@
 # The systems of one handover, for one platform: `nixosConfigurations.<node>`, and `holdfastSystems.<node>`, its toplevel, which is what the stack builds and pushes.
-{ lib, nix-bitcoin, disko, handover }:
+{
+  lib,
+  nix-bitcoin,
+  disko,
+  handover,
+}:
 platform:
 let
   settings = builtins.fromJSON (builtins.readFile "${handover}/settings.json");

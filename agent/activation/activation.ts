@@ -6,6 +6,7 @@ import { parseFormat } from "../../formats/versioned.js";
 import { withLock } from "../lock.js";
 import { adoptUnchanged, bringSecrets, committedVersion, prepareTrial } from "../secrets/trial.js";
 import { thisHost, type Site } from "../site.js";
+import { changedDaemons } from "./daemons.js";
 import { awaitOutcome, finishCommit, rollBack, settle } from "./decisions.js";
 import { answerOf, decide, findRecord, isUndecided, writeRecord, type Found, type Trial } from "./record.js";
 import { activationUnit, armWatchdog, explainExit, isActive, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
@@ -75,10 +76,10 @@ async function tryOut(site: Site, record: Trial, deadline: number): Promise<Acti
   return goesOn ? { ...answerOf(record), ...(restarted.length > 0 && { restarted }) } : answerOf(await awaitOutcome(site, record));
 }
 
-/** Restarts whose secrets changed, in half of the time that the trial has left: the rest is for its proof. What goes wrong ends the trial. */
+/** Restarts whose secrets changed, but for identity daemons that change with the commit, in half of the time that the trial has left: the rest is for its proof. What goes wrong ends the trial. */
 async function withSecrets(site: Site, record: Trial): Promise<string[] | Error> {
   try {
-    return await bringSecrets(site, Math.max(5_000, (record.endsMonotonic - site.monotonic()) / 2));
+    return await bringSecrets(site, Math.max(5_000, (record.endsMonotonic - site.monotonic()) / 2), await changedDaemons(site, record));
   } catch (error) {
     return error as Error;
   }

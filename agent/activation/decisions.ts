@@ -2,6 +2,7 @@ import { bootSystem, currentSystem } from "./systems.js";
 import { failedUnits, rollbackUnit, activationUnit, explainExit, isActive, stopUnit, switchTo, watchdogUnit } from "./systemd.js";
 import { answerOf, decide, findRecord, finish, isUndecided, noteDecision, type Found, type Trial } from "./record.js";
 import type { Activation } from "../../formats/step.js";
+import { renewDaemons } from "./daemons.js";
 import { gateUnit } from "../gate/host.js";
 import { say } from "../gate/report.js";
 import { isAlive, ownIdentity } from "../lock.js";
@@ -76,15 +77,18 @@ export async function finishCommit(site: Site, record: Trial): Promise<Activatio
   }
   // Decided: from here on it is finished, by this process or by the next.
   await commitSecrets(site);
-  if (toplevel !== previous) await askGate(site);
+  if (toplevel !== previous) {
+    await renewDaemons(site, record);
+    await askGate(site);
+  }
   const outcome: Trial = { ...record, state: "committed" };
   await finish(site, "committing", outcome);
   return answerOf(outcome);
 }
 
 /**
- * Daemons that hold an identity change their version after a commit, and the gate alone knows when. Whoever asks it meanwhile must not take its old word for the
- * new one. New secrets alone are none of its business: who reads them was restarted.
+ * The gate looks again at what runs after a commit, and opens what the new system adds. Whoever asks it meanwhile must not take its old word for the new one. New
+ * secrets alone are none of its business: who reads them was restarted.
  */
 async function askGate(site: Site): Promise<void> {
   if (!(await isActive(site, gateUnit))) await say({ paths: site.layout, now: () => new Date(site.now()) }, { state: "working", phase: "asked to look again after an activation" });

@@ -27,6 +27,29 @@ export function policyMark(ruleset: string): string | undefined {
   return /^\s*table inet holdfast \{\s*(?:#[^\n]*\n\s*)*comment "([^"]+)"/m.exec(ruleset)?.[1];
 }
 
+/** Openings that are not for everyone: from nix-bitcoin's namespaces to Tor, and the answer of a DHCPv6 server. */
+const OF_NIXOS = /^-A nixos-fw (-i nb-br|-d fe80::\/64) -p /;
+
+/**
+ * Whether the rules that `iptables -S` lists filter as a ruleset of ours says: NixOS's chain stands before everything else in INPUT, has each of our lines, opens no other port to
+ * everyone, and ends by dropping the rest.
+ *
+ * @see nixpkgs nixos/modules/services/networking/firewall-iptables.nix
+ */
+export function filtersAs(ruleset: string, listed: string): boolean {
+  const lines = listed.split("\n").map((line) => line.trim());
+  const wanted = ruleset.split("\n").filter((line) => line !== "");
+  const chain = (name: string): string[] => lines.filter((line) => line.startsWith(`-A ${name} `));
+  const rules = chain("nixos-fw");
+  const opening = rules.filter((line) => line.endsWith("-j nixos-fw-accept") && line.includes("--dport") && !OF_NIXOS.test(line));
+  return wanted.some((line) => line.includes('--comment "policy ')) && wanted.every((line) => rules.includes(line))
+    && opening.every((line) => wanted.includes(line))
+    && chain("INPUT")[0] === "-A INPUT -j nixos-fw"
+    && rules.at(-1) === "-A nixos-fw -j nixos-fw-log-refuse"
+    && chain("nixos-fw-log-refuse").at(-1) === "-A nixos-fw-log-refuse -j nixos-fw-refuse"
+    && chain("nixos-fw-refuse").at(-1) === "-A nixos-fw-refuse -j DROP";
+}
+
 /**
  * One peer on a line after the interface's own, fields separated by tabs: wg(8), `show … dump`. Private and preshared keys are passed over.
  *
@@ -41,12 +64,19 @@ export function parseTunnel(dump: string): Probe["tunnel"] {
   return tunnel.data;
 }
 
+/** Asks the backend that the settings name, and no other: without settings, or without that backend's rules, the answer is no. */
 async function isFirewallLoaded(site: Site): Promise<boolean> {
   const text = await site.disk.readText(site.layout.settings);
-  const wanted = text === undefined ? undefined : policyMark(parseFormat(settingsSchema, site.layout.settings, text).firewall.ruleset);
-  if (wanted === undefined) return false;
-  const loaded = await unlessMissing(() => site.run(["nft", "list", "table", "inet", "holdfast"], { deadline: 30_000 }));
-  return loaded !== undefined && policyMark(loaded) === wanted;
+  if (text === undefined) return false;
+  const { backend, ruleset } = parseFormat(settingsSchema, site.layout.settings, text).firewall;
+  if (backend === "nftables") {
+    const wanted = policyMark(ruleset);
+    if (wanted === undefined) return false;
+    const loaded = await unlessMissing(() => site.run(["nft", "list", "table", "inet", "holdfast"], { deadline: 30_000 }));
+    return loaded !== undefined && policyMark(loaded) === wanted;
+  }
+  const both = await Promise.all(["iptables", "ip6tables"].map((program) => unlessMissing(() => site.run([program, "-w", "-S"], { deadline: 30_000 }))));
+  return both.every((loaded) => loaded !== undefined && filtersAs(ruleset, loaded));
 }
 
 async function tunnelState(site: Site): Promise<Probe["tunnel"]> {

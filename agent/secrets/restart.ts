@@ -22,19 +22,25 @@ export const noteSwapped = (site: Site, units: readonly string[]): Promise<void>
 async function note(site: Site, units: readonly string[], at: number | null): Promise<void> {
   if (units.length === 0) return;
   const all = { ...(await noted(site)).units, ...Object.fromEntries(units.map((unit) => [unit, at])) };
-  await site.disk.writeWhole(site.layout.pendingRestarts, printFormat(pendingSchema, { format: "holdfast-pending-restarts/2", units: all }), 0o600);
+  await writeNote(site, all);
 }
+
+const writeNote = (site: Site, units: Pending): Promise<void> =>
+  site.disk.writeWhole(site.layout.pendingRestarts, printFormat(pendingSchema, { format: "holdfast-pending-restarts/2", units }), 0o600);
 
 /**
  * Restarts the noted units that run since before the swap, all in one command; those that do not run, or that this system does not have, stay as they are.
  *
  * @param within milliseconds to wait until they are up again, and then they are left to themselves; or only `queue` the jobs: what boots must not wait for itself
+ * @param held units whose time has not come: they stay noted
  * @throws RestartFailure when one of them does not come up; the note stays then
  */
-export async function restartNoted(site: Site, within: number | "queue"): Promise<string[]> {
+export async function restartNoted(site: Site, within: number | "queue", held: readonly string[] = []): Promise<string[]> {
   const { text, units: notedUnits } = await noted(site);
   if (text === undefined) return [];
-  const { running, starting, ordered } = await affected(site, notedUnits);
+  const [left, due] = [true, false].map((isHeld) => Object.fromEntries(Object.entries(notedUnits).filter(([unit]) => held.includes(unit) === isHeld))) as [Pending, Pending];
+  if (Object.keys(due).length === 0) return [];
+  const { running, starting, ordered } = await affected(site, due);
   const restart = async (command: string, units: readonly string[]): Promise<void> => {
     if (units.length > 0) await site.run(["systemctl", command, ...(within === "queue" ? ["--no-block"] : []), "--", ...units], { deadline: within === "queue" ? 30_000 : within });
   };
@@ -48,7 +54,7 @@ export async function restartNoted(site: Site, within: number | "queue"): Promis
     }
   }
   // Whoever swapped the files once more meanwhile has noted units of its own.
-  if ((await noted(site)).text === text) await site.disk.remove(site.layout.pendingRestarts);
+  if ((await noted(site)).text === text) await (Object.keys(left).length === 0 ? site.disk.remove(site.layout.pendingRestarts) : writeNote(site, left));
   return ordered;
 }
 

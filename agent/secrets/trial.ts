@@ -94,12 +94,13 @@ export async function placeSecrets(_input: string, site: Site = thisHost): Promi
  * Brings the secrets that go with the running system, and restarts what runs and read others.
  *
  * @param within milliseconds that the restarted units have; those that are still at it then are left to themselves
+ * @param held units that must not start anew yet
  * @returns the units that were restarted
  * @throws when an owner does not exist, or a unit does not come up again
  */
-export async function bringSecrets(site: Site, within: number): Promise<string[]> {
+export async function bringSecrets(site: Site, within: number, held: readonly string[] = []): Promise<string[]> {
   await locked(site, "the placing of secrets", () => place(site));
-  return restartNoted(site, within);
+  return restartNoted(site, within, held);
 }
 
 /** What holdfast-secrets.service does before nix-bitcoin-secrets.target. */

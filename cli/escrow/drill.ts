@@ -8,6 +8,7 @@ import { sealedPassphrase } from "../../custody/passphrase.js";
 import { readMarks } from "../../custody/records.js";
 import { openText } from "../../custody/seal.js";
 import { auditLog, recordsFolder, type Places } from "../places.js";
+import { notedNodes } from "../marks.js";
 import { stackKeys } from "../prepare.js";
 import { nodeFiles } from "../wallet.js";
 import { depositFolder } from "./facts.js";
@@ -60,7 +61,7 @@ async function passphraseProof(places: Places, identity: string): Promise<Proof>
 async function depositProofs(places: Places, identity: string): Promise<Proof[]> {
   const records = recordsFolder(places);
   const folder = depositFolder(places);
-  const { tunnels } = readMarks(records);
+  const noted = notedNodes(readMarks(records));
   const store = folder === undefined ? undefined : folderStore(resolve(places.project, folder));
   return Promise.all(nodeFiles(places.environment, stackKeys(places)).nodes.map(async ({ name, id }): Promise<Proof> => {
     const what = `the roots of ${name}`;
@@ -68,8 +69,8 @@ async function depositProofs(places: Places, identity: string): Promise<Proof[]>
     try {
       const found = await openNewestDeposit(store, { environment: places.environment, node: id }, identity);
       if (found !== undefined) return { what, outcome: "opened", detail: `${found.name}, sealed ${found.roots.sealed.slice(0, 19).replace("T", " ")}, ${Object.keys(found.roots.roots).length} roots` };
-      // A node with a tunnel key was raised, and had its roots deposited before it started.
-      return { what, outcome: tunnels[id] === undefined ? "nothing" : "failed", detail: `${store.where} has none${tunnels[id] === undefined ? " yet" : ", though the node was raised: is the folder mounted?"}` };
+      // A node that was noted was raised, and had its roots deposited before it started.
+      return { what, outcome: noted.includes(id) ? "failed" : "nothing", detail: `${store.where} has none${!noted.includes(id) ? " yet" : ", though the node was raised: is the folder mounted?"}` };
     } catch (error) {
       return { what, outcome: "failed", detail: (error as Error).message };
     }

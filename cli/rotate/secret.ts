@@ -28,7 +28,7 @@ export interface SecretRequest {
   readonly node?: string;
 }
 
-const secretsOn = (node: NodeSpecification): readonly Versioned[] => secretsOf(node.services, node.tunnel.peers, node.versions);
+const secretsOn = (node: NodeSpecification): readonly Versioned[] => secretsOf(node.services, node.tunnel?.peers ?? [], node.versions);
 
 /** Peers' keys rotate with their peer: holdfast rotate wireguard. */
 const ofPeer = (secret: Versioned): boolean => /^wireguard-psk-/.test(secret.id);

@@ -2,7 +2,7 @@ import { writeFileSync, rmSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { candidateName, peerKeysId } from "../../components/network/wireguard.js";
 import { publicKeyOf } from "../../components/secrets/derive.js";
-import type { NodeSpecification } from "../../config/specification.js";
+import type { NodeSpecification, PeerSpecification } from "../../config/specification.js";
 import { readVersions, writeVersions } from "../../custody/records.js";
 import type { Probe } from "../../formats/step.js";
 import { connectionOf } from "../nodes.js";
@@ -33,16 +33,22 @@ export interface PeerMeans extends Means {
 /** Longest name of a peer whose candidate still has a name that is one. */
 const LONGEST = 31 - "-next".length;
 
+const peersOf = ({ tunnel }: NodeSpecification): readonly PeerSpecification[] => tunnel?.peers ?? [];
+
 /** @throws naming the peers that there are */
 export function chosenPeer(nodes: readonly NodeSpecification[], { peer, node }: Pick<PeerRequest, "peer" | "node">): NodeSpecification {
-  const owners = nodes.filter((one) => (node ?? one.name) === one.name && one.tunnel.peers.some(({ name }) => name === peer));
+  const asked = nodes.filter((one) => (node ?? one.name) === one.name);
+  if (asked.length > 0 && asked.every(({ tunnel }) => tunnel === undefined)) {
+    throw new Error(`${asked.map(({ name }) => name).join(" and ")} ${asked.length === 1 ? "has" : "have"} no tunnel (tunnel: none), and so no peers whose keys could rotate.`);
+  }
+  const owners = asked.filter((one) => peersOf(one).some(({ name }) => name === peer));
   const [owner] = owners;
   if (owner === undefined || owners.length > 1) {
-    const known = nodes.flatMap((one) => one.tunnel.peers.map(({ name }) => `${name} of ${one.name}`)).join(", ");
+    const known = nodes.flatMap((one) => peersOf(one).map(({ name }) => `${name} of ${one.name}`)).join(", ");
     throw new Error(`${owner === undefined ? `No node${node === undefined ? "" : ` ${node}`} has a peer ${peer}` : `Several nodes have a peer ${peer}; name one with --node`}. There are: ${known}.`);
   }
   const next = candidateName(peer);
-  if (owner.tunnel.peers.some(({ name }) => name === next)) throw new Error(`${owner.name} has a peer ${next} already, which is what ${peer}'s next keys would be called. Rename that peer first.`);
+  if (peersOf(owner).some(({ name }) => name === next)) throw new Error(`${owner.name} has a peer ${next} already, which is what ${peer}'s next keys would be called. Rename that peer first.`);
   if (peer.length > LONGEST) throw new Error(`The name ${peer} is too long for a peer whose keys rotate: at most ${LONGEST} letters, for its next keys are called ${next} while they wait.`);
   return owner;
 }
@@ -92,7 +98,7 @@ export async function rotatePeer(means: PeerMeans, request: PeerRequest): Promis
       work: async () => {
         const known = Object.keys((await tunnelOf(means, node.name)).handshakes);
         const own = publicKeyIn(await configurationOf(means, node.name, peer));
-        const wanted = node.tunnel.peers.length;
+        const wanted = peersOf(node).length;
         if (!known.includes(own) || known.length !== wanted + waitingPeers(means, node)) {
           throw new Error(`${node.name} has ${known.length} peers, and ${known.includes(own) ? "" : "not "}the new key of ${peer} among them; wants ${wanted}. Run the same command again.`);
         }
@@ -127,7 +133,7 @@ const publicKeyIn = (configuration: string): string => publicKeyOf(/^PrivateKey 
 /** How many peers of a node have two keys, others than this one. */
 function waitingPeers(means: Means, node: NodeSpecification): number {
   const versions = readVersions(recordsFolder(means.places)).nodes[node.id] ?? {};
-  return node.tunnel.peers.filter(({ name }) => versions[peerKeysId(name)]?.candidate !== undefined).length;
+  return peersOf(node).filter(({ name }) => versions[peerKeysId(name)]?.candidate !== undefined).length;
 }
 
 async function configurationOf(means: PeerMeans, node: string, name: string): Promise<string> {

@@ -1,10 +1,31 @@
 import { createHash } from "node:crypto";
-import type { PolicyRule } from "../../formats/settings.js";
+import type { FirewallBackend, PolicyRule } from "../../formats/settings.js";
 
 /** The interface of the node's tunnels. */
 export const TUNNEL_INTERFACE = "wg-node";
 
 const TABLE = "inet holdfast";
+
+/** NixOS's own chain for the input of an iptables firewall, and where it sends what is accepted. */
+const CHAIN = "nixos-fw";
+const ACCEPT = "nixos-fw-accept";
+
+/** The host's ruleset, in its backend's words. */
+export const rulesetOf = (policy: readonly PolicyRule[], backend: FirewallBackend = "nftables"): string => (backend === "nftables" ? tableOf(policy) : chainRulesOf(policy));
+
+/**
+ * Rules for NixOS's iptables firewall, as `iptables -S` prints them: what the policy names, and a rule that matches everything and does nothing, whose comment is the digest of the others.
+ * NixOS brings what comes before them (loopback, answers to what was asked) and after them (all else is dropped).
+ *
+ * @throws on a rule for the tunnel: this backend is for nodes without one
+ * @see iptables-extensions(8), comment; nixpkgs nixos/modules/services/networking/firewall-iptables.nix
+ */
+function chainRulesOf(policy: readonly PolicyRule[]): string {
+  const inside = policy.find(({ from }) => from === "tunnel");
+  if (inside !== undefined) throw new Error(`The firewall's rule ${inside.name} is for the tunnel, and a firewall of iptables (nixos.isolation: netns) knows none. Give the node a tunnel without isolation, or take the rule away.`);
+  const rules = policy.map(({ name, protocol, port }) => `-A ${CHAIN} -p ${protocol} -m ${protocol} --dport ${port} -m comment --comment ${name} -j ${ACCEPT}`);
+  return [`-A ${CHAIN} -m comment --comment "policy ${policyDigest(rules)}"`, ...rules, ""].join("\n");
+}
 
 /**
  * The host's nftables ruleset: one table, replaced in one transaction, that drops what the policy does not name.
@@ -13,7 +34,7 @@ const TABLE = "inet holdfast";
  *
  * @see nft(8)
  */
-export function rulesetOf(policy: readonly PolicyRule[]): string {
+function tableOf(policy: readonly PolicyRule[]): string {
   const rules = policy.map((rule) =>
     `    iifname ${rule.from === "tunnel" ? "" : "!= "}"${TUNNEL_INTERFACE}" ${rule.protocol} dport ${rule.port} accept comment "${rule.name}"`);
   const chains = [

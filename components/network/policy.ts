@@ -1,5 +1,5 @@
 import { localPorts, publishedPorts } from "../../config/ports.js";
-import type { NodeSpecification } from "../../config/specification.js";
+import type { NodeSpecification, TunnelSpecification } from "../../config/specification.js";
 import type { PolicyRule } from "../../formats/settings.js";
 
 /**
@@ -12,9 +12,16 @@ export function policyOf(node: Pick<NodeSpecification, "lightning" | "tunnel" | 
     { name: "ssh", protocol: "tcp", port: 22, from: node.sshFrom },
     ...(has("lnd") ? [{ name: "lightning", protocol: "tcp", port: node.lightning.p2pPort, from: "internet" } as const] : []),
     ...(has("clightning") ? [{ name: "clightning", protocol: "tcp", port: node.lightning.clightningPort, from: "internet" } as const] : []),
-    { name: "wireguard", protocol: "udp", port: node.tunnel.port, from: "internet" },
-    ...(has("lnd") ? [{ name: "lnd-rest", protocol: "tcp", port: node.lightning.restPort, from: "tunnel" } as const] : []),
-    ...node.nixos.published.filter(has).map((page): PolicyRule => ({ name: page, protocol: "tcp", port: publishedPorts[page], from: "tunnel" })),
+    ...(node.tunnel === undefined ? [] : insideTunnel(node, node.tunnel)),
+  ];
+}
+
+/** The tunnel's own port, and what answers inside it. */
+function insideTunnel({ services, lightning, nixos }: Pick<NodeSpecification, "lightning" | "services" | "nixos">, { port }: TunnelSpecification): PolicyRule[] {
+  return [
+    { name: "wireguard", protocol: "udp", port, from: "internet" },
+    ...(services.includes("lnd") ? [{ name: "lnd-rest", protocol: "tcp", port: lightning.restPort, from: "tunnel" } as const] : []),
+    ...nixos.published.filter((page) => services.includes(page)).map((page): PolicyRule => ({ name: page, protocol: "tcp", port: publishedPorts[page], from: "tunnel" })),
   ];
 }
 

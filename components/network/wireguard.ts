@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { NodeSpecification, PeerSpecification } from "../../config/specification.js";
+import type { NodeSpecification, PeerSpecification, TunnelSpecification } from "../../config/specification.js";
 import type { SecretFile } from "../../formats/bundle.js";
 import type { Roots } from "../../formats/roots.js";
 import { derive, publicKeyOf, wireguardKeys } from "../secrets/derive.js";
@@ -41,6 +41,12 @@ interface PeerKeys {
   readonly presharedKey: pulumi.Output<string>;
 }
 
+export interface TunnelsArgs {
+  readonly specification: Pick<NodeSpecification, "id" | "name" | "versions">;
+  readonly tunnel: TunnelSpecification;
+  readonly secrets: Secrets;
+}
+
 /** The node's end of its tunnels, and a finished configuration for each peer. Peers' private keys never reach the node. */
 export class Tunnels extends pulumi.ComponentResource {
   readonly publicKey: pulumi.Output<string>;
@@ -54,10 +60,10 @@ export class Tunnels extends pulumi.ComponentResource {
   readonly roots: pulumi.Output<Roots["roots"]>;
 
   /** @throws when a peer has the name of another one's candidate */
-  constructor(name: string, args: { readonly specification: NodeSpecification; readonly secrets: Secrets }, options?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: TunnelsArgs, options?: pulumi.ComponentResourceOptions) {
     super("holdfast:network:Tunnels", name, {}, options);
-    requireNames(args.specification);
-    const { tunnel } = args.specification;
+    const { tunnel } = args;
+    requireNames(args.specification, tunnel);
     const ends = tunnel.peers.map((peer) => this.#endOf(name, args, peer));
     const known = ends.flatMap(({ peer, current, candidate }) => [
       { name: peer.name, address: peer.address, at: peer.address, keys: current },
@@ -82,7 +88,7 @@ export class Tunnels extends pulumi.ComponentResource {
   }
 
   /** A peer's keys, and those that shall follow. */
-  #endOf(name: string, { specification, secrets }: { readonly specification: NodeSpecification; readonly secrets: Secrets }, peer: PeerSpecification) {
+  #endOf(name: string, { specification, secrets }: TunnelsArgs, peer: PeerSpecification) {
     const { version, candidate } = specification.versions[peerKeysId(peer.name)] ?? { version: 1 };
     const keysOf = (one: number): PeerKeys => {
       const root = makeRoot(name, rootOf(peer.name, one), { parent: this });
@@ -99,7 +105,7 @@ export class Tunnels extends pulumi.ComponentResource {
   }
 }
 
-function requireNames({ name, tunnel, versions }: NodeSpecification): void {
+function requireNames({ name, versions }: TunnelsArgs["specification"], tunnel: TunnelSpecification): void {
   const waiting = tunnel.peers.filter((peer) => versions[peerKeysId(peer.name)]?.candidate !== undefined);
   const of = waiting.find((one) => tunnel.peers.some((peer) => peer.name === candidateName(one.name)));
   if (of === undefined) return;

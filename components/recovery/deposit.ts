@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigurationRefused } from "../../config/refusal.js";
 import type { NodeSpecification, StackSpecification } from "../../config/specification.js";
+import type { OwnMarks } from "../../config/stateMarks.js";
 import { depositFolderFault } from "../../custody/deposit/place.js";
 import { exportableIdentity } from "../../custody/deposit/walletIdentity.js";
 import type { AnyIdentity } from "../../formats/identity.js";
@@ -21,8 +22,8 @@ export interface DepositArgs {
   readonly identities: pulumi.Input<AnyIdentity[]>;
   /** In PEM, by file name. */
   readonly certificates: pulumi.Input<Record<string, string>>;
-  /** The node's WireGuard key, once it is known to be its own. */
-  readonly tunnelKey: pulumi.Input<string>;
+  /** The node's marks, once they are known to be its own. */
+  readonly own: pulumi.Input<OwnMarks>;
 }
 
 /** Everything of a node that cannot be made again, sealed for the recovery recipient, in a store that outlives this machine. Nothing of the node starts before. */
@@ -47,7 +48,7 @@ export class Deposit extends pulumi.ComponentResource {
           walletIdentity: walletIdentityOf(stack.environment),
           recipients: { ...stack.recipients },
           versions: { format: "holdfast-versions/1", nodes: { [specification.id]: specification.versions } },
-          marks: pulumi.output(args.tunnelKey).apply((key) => marksOf(stack.marks, specification.id, key)),
+          marks: pulumi.output(args.own).apply((own) => marksOf(stack.marks, specification.id, own)),
         },
       },
       output: depositedSchema,
@@ -70,10 +71,11 @@ export function requireDepositFolder({ deposit: { folder } }: Pick<StackSpecific
 /**
  * What the node must go on having, without what `holdfast` notes after an update: a noted key would make the next update deposit once more.
  */
-export const marksOf = (marks: Marks, nodeId: string, tunnelKey: string): Marks => ({
+export const marksOf = (marks: Marks, nodeId: string, { state, tunnelKey }: OwnMarks): Marks => ({
   format: marks.format,
   ...(marks.passphrase !== undefined && { passphrase: marks.passphrase }),
-  tunnels: { [nodeId]: tunnelKey },
+  tunnels: tunnelKey === undefined ? {} : { [nodeId]: tunnelKey },
+  states: { [nodeId]: state },
   made: Object.fromEntries(Object.entries(marks.made).filter(([what]) => !what.startsWith("tunnel-")).sort(([one], [other]) => (one < other ? -1 : 1))),
 });
 

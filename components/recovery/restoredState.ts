@@ -51,7 +51,7 @@ export function restoredResources(at: { readonly project: string; readonly stack
       const component = (kind: keyof typeof COMPONENTS): string => urn(`holdfast:index:Node$${COMPONENTS[kind]}`, `${node}-${kind}`);
       return [
         { urn: nodeUrn, type: "holdfast:index:Node", custom: false, parent: stack },
-        ...(["secrets", "tunnels"] as const).map((kind) => ({ urn: component(kind), type: COMPONENTS[kind], custom: false, parent: nodeUrn })),
+        ...(["secrets", ...(roots.roots[TUNNEL_KEY] === undefined ? [] : ["tunnels" as const])] as const).map((kind) => ({ urn: component(kind), type: COMPONENTS[kind], custom: false, parent: nodeUrn })),
         ...Object.entries(roots.roots).map(([secretId, { version, value }]) => {
           const root = rootResource(roots, secretId, version);
           return password({
@@ -93,3 +93,6 @@ function rootResource({ place: { node }, roots, versions }: Roots, secretId: str
 }
 
 const PEER = peerKeysId("");
+
+/** A node has it together with its tunnel. */
+const TUNNEL_KEY = "wireguard-node";

@@ -39,7 +39,7 @@ export interface CertificateSecret extends SecretEntry {
   /** The id of the key. */
   readonly of: string;
   readonly organization: string;
-  /** `tunnel`: the node's address inside its tunnel too. */
+  /** `tunnel`: the node's address inside its tunnel too, where it has one. */
   readonly reached: "loopback" | "tunnel";
 }
 

@@ -6,11 +6,15 @@ import type { Roots } from "../../formats/roots.js";
 import { step } from "../step.js";
 import { certificateSchema, type CertificateRequest } from "./certificate.js";
 import { knownCertificates } from "./knownCertificates.js";
+import { derive } from "./derive.js";
 import { secretId, secretsOf, type Versioned } from "./registry.js";
 import { makeRoot } from "./root.js";
 import type { CertificateSecret, DerivedSecret, SecretEntry } from "./secret.js";
 
 const TEN_YEARS = 3650;
+
+/** The secret whose root never changes, on any node. */
+const LASTING = "backup-password";
 
 /** A node's service secrets: a root for each in state, the values derived from them, and the files that they make on the host. */
 export class Secrets extends pulumi.ComponentResource {
@@ -21,11 +25,12 @@ export class Secrets extends pulumi.ComponentResource {
   /** What clients must trust, in PEM, by file name. Public. */
   readonly certificates: pulumi.Output<Record<string, string>>;
   readonly #values = new Map<string, pulumi.Output<string>>();
+  readonly #stateMark: pulumi.Output<string> | undefined;
   readonly #certificates = new Map<string, pulumi.Output<string>>();
 
   constructor(name: string, specification: NodeSpecification, options?: pulumi.ComponentResourceOptions) {
     super("holdfast:secrets:Secrets", name, {}, options);
-    const secrets = secretsOf(specification.services, specification.tunnel.peers, specification.versions);
+    const secrets = secretsOf(specification.services, specification.tunnel?.peers ?? [], specification.versions);
     const derived = secrets.filter((secret) => secret.kind === "derived");
     const roots = new Map(derived.filter(({ rootOf }) => rootOf === undefined).map((secret) => [secret.id, { version: secret.version, value: this.#root(name, secret) }]));
     for (const secret of derived) {
@@ -34,6 +39,7 @@ export class Secrets extends pulumi.ComponentResource {
       this.#values.set(secret.id, root.value.apply((text) => secret.value(text, secretId(specification.id, secret))));
     }
     this.roots = pulumi.secret(pulumi.all(Object.fromEntries(roots)));
+    this.#stateMark = roots.get(LASTING)?.value.apply((root) => derive(root, secretId(specification.id, { id: "state-mark" }), 32).toString("base64"));
 
     const known = knownCertificates(specification.environment, specification.id);
     for (const secret of secrets.filter((one) => one.kind === "certificate")) {
@@ -56,6 +62,12 @@ export class Secrets extends pulumi.ComponentResource {
     const value = this.#values.get(id);
     if (value === undefined) throw new Error(`No secret of the registry has the id ${id} on this node. Is its service among the node's services?`);
     return value;
+  }
+
+  /** What tells this state from another one: derived from a root that every node has and that never changes. Public. */
+  get stateMark(): pulumi.Output<string> {
+    if (this.#stateMark === undefined) throw new Error(`This node has no secret ${LASTING}, by whose root its state is told from others. Is offsite-backup among the node's services?`);
+    return pulumi.unsecret(this.#stateMark);
   }
 
   /** LND's certificate in PEM. Public. */
@@ -82,7 +94,7 @@ export class Secrets extends pulumi.ComponentResource {
 }
 
 const requestOf = ({ organization, reached }: CertificateSecret, { tunnel }: NodeSpecification): Omit<CertificateRequest, "privateKey"> => ({
-  commonName: "localhost", organization, dnsNames: ["localhost"], addresses: ["127.0.0.1", ...(reached === "tunnel" ? [tunnel.address] : [])], days: TEN_YEARS,
+  commonName: "localhost", organization, dnsNames: ["localhost"], addresses: ["127.0.0.1", ...(reached === "tunnel" && tunnel !== undefined ? [tunnel.address] : [])], days: TEN_YEARS,
 });
 
 function fileOf(secret: SecretEntry, value: string): SecretFile {

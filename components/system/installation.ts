@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
-import type { Settings } from "../../formats/settings.js";
+import { nixosSchema, type Settings } from "../../formats/settings.js";
 import type { Connection } from "../../formats/step.js";
-import { runOnHost } from "../host/ssh.js";
+import { RemoteFailure, runOnHost } from "../host/ssh.js";
 import { tell } from "../stepProgram.js";
 import { archiveOf } from "./installationArchive.js";
-import { UNLOCK_PORT, diskKeyCommand, diskoCommand, inspectCommand, installCommand, markCommand, rebootCommand, seenHost, unlockCommand, type SeenHost } from "./installationCommands.js";
+import { UNLOCK_PORT, diskKeyCommand, diskoCommand, inspectCommand, installCommand, markCommand, rebootCommand, seenHost, unlockCommand, unlockKeyCommand, type SeenHost } from "./installationCommands.js";
 import { unpackCommand } from "./nixCommands.js";
 import { SSH_PORT, startInstaller } from "./nixosAnywhere.js";
-import { diskFaults, wipedDisks, type Wipe } from "./nixosDisks.js";
+import { diskFaults, presentFaults, wipedDisks, type Wipe } from "./nixosDisks.js";
+import { waitingConnection } from "./unlock.js";
 
 export interface InstallationRequest {
   readonly connection: Connection;
@@ -27,6 +28,8 @@ export const installedSchema = z.strictObject({
   /** `present`: NixOS was there already, and nothing was done. */
   state: z.enum(["present", "installed"]),
   generation: z.int(),
+  /** What the host was set up with. */
+  disks: nixosSchema.shape.disks.unwrap().optional(),
   /** By which an encrypted host is known while it waits for its disk's key, at port 2222: type and key. */
   unlockKey: z.string().optional(),
 });
@@ -38,17 +41,14 @@ const [LOOK, BUILD, REBOOT] = [30_000, 3_600_000, 900_000];
 
 /**
  * Makes NixOS of a host that has another system: its installer by kexec, disko, the system, a reboot that is proven. Everything over the pinned key, before and after.
- * A host that is NixOS already is left alone. Cut short, it is gone on with; nothing is wiped before disks and the operator's word were compared, twice.
+ * A host that is NixOS already, on these disks, is left alone. Cut short, it is gone on with; nothing is wiped before disks and the operator's word were compared, twice.
  *
  * @throws saying what was found, and whether disks were touched
  */
 export async function installNixos(request: InstallationRequest): Promise<Installed> {
   const { connection, generation, settings } = request;
-  const first = await look(connection);
-  if (first.system === "nixos") {
-    tell("the host is NixOS already; its disks are left alone");
-    return { state: "present", generation };
-  }
+  const first = await look(connection).catch((error: unknown) => { throw maybeWaiting(error, settings); });
+  if (first.system === "nixos") return present(request, first);
   requireSuitable(request, first);
   if (first.system === "other") {
     tell("starting NixOS's installer in place of the host's system (kexec)");
@@ -73,11 +73,25 @@ export async function installNixos(request: InstallationRequest): Promise<Instal
   tell(`installed ${toplevel}; restarting${unlockKey === undefined ? "" : `. While it waits for its disk's key it is known, at port ${UNLOCK_PORT}, by ${unlockKey}`}`);
   await run(rebootCommand, LOOK);
   await awaitNixos(request, second.bootId, unlockKey);
-  return { state: "installed", generation, ...(unlockKey !== undefined && { unlockKey }) };
+  return { state: "installed", generation, disks: settings.nixos.disks, ...(unlockKey !== undefined && { unlockKey }) };
 }
 
 /** Over the host's pinned key, whichever system runs. */
 const look = async (to: Connection): Promise<SeenHost> => seenHost(await runOnHost(to, inspectCommand, { deadline: LOOK, channel: "fresh" }));
+
+/** Takes a NixOS as it is, when it is what an installation here would have made: by an earlier generation, or by an attempt whose end nobody saw. */
+async function present({ connection, generation, settings }: InstallationRequest, seen: SeenHost): Promise<Installed> {
+  const faults = presentFaults(settings.nixos, seen.disks, seen.root);
+  if (faults.length > 0) throw new Error(`${connection.address} is NixOS already, and not of the disks that nixos.disks names; nothing was done:\n${faults.map((fault) => `  ${fault}.`).join("\n")}\nTo keep it as it is: nixos.disks: { layout: kept }. To install it anew: have it start another system (a rescue system), and run the same command again.`);
+  tell("the host is NixOS already, on these disks; they are left alone");
+  const unlockKey = encryptedRoot(settings) ? (await runOnHost(connection, unlockKeyCommand, { deadline: LOOK, channel: "fresh" })).trim() : undefined;
+  return { state: "present", generation, disks: settings.nixos.disks, ...(unlockKey !== undefined && { unlockKey }) };
+}
+
+/** A host with an encrypted root may be waiting where nobody has looked yet. */
+const maybeWaiting = (error: unknown, settings: Settings): unknown =>
+  (encryptedRoot(settings) && error instanceof RemoteFailure && error.connectionLost
+    ? new Error(`${error.message}\nIf its installation was cut short, it may wait for its disk's key at port ${UNLOCK_PORT}: holdfast unlock NODE --host-key 'the key that the installation has printed'.`, { cause: error }) : error);
 
 /** What binds the wiping that was begun to this request. */
 const markOf = ({ generation, settings }: InstallationRequest): string =>
@@ -117,8 +131,7 @@ async function awaitNixos({ connection, diskKey }: InstallationRequest, before: 
     }
     last = seen instanceof Error ? seen.message : "it did not go down";
     if (unlockKey === undefined || diskKey === undefined) continue;
-    const initrd: Connection = { ...connection, user: "root", port: UNLOCK_PORT, hostKey: unlockKey };
-    last = await runOnHost(initrd, unlockCommand, { input: `${diskKey}\n`, deadline: LOOK, channel: "fresh" }).then(() => "its disk's key was given", (error: Error) => `${last}; unlocking: ${error.message}`);
+    last = await runOnHost(waitingConnection({ connection, unlockKey }), unlockCommand, { input: `${diskKey}\n`, deadline: LOOK, channel: "fresh" }).then(() => "its disk's key was given", (error: Error) => `${last}; unlocking: ${error.message}`);
   }
   throw new Error(`NixOS was installed, and the host did not come back as NixOS within ${REBOOT / 60_000} minutes: ${last}\nLook at its console; then run the same command again.`);
 }

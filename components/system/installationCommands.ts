@@ -12,6 +12,8 @@ export interface SeenHost {
   /** In KiB. */
   readonly memory: number;
   readonly disks: SeenDisks;
+  /** The device of the root file system, `major:minor`. */
+  readonly root: string;
   /** What `markCommand` wrote in this boot; empty when nothing was. */
   readonly mark: string;
 }
@@ -29,12 +31,12 @@ const UNLOCK_KEY = "/etc/holdfast-initrd/ssh_host_ed25519_key";
 export const inspectCommand = [
   "set -e", ". /etc/os-release",
   'links=$(for link in /dev/disk/by-id/*; do if [ -e "$link" ]; then printf \'%s"%s":"%s"\' "$comma" "$link" "$(readlink -f "$link")"; comma=,; fi; done)',
-  `printf '{"id":"%s","variant":"%s","uid":%s,"bootId":"%s","memory":%s,"mark":"%s","links":{%s},"lsblk":' "$ID" "\${VARIANT_ID-}" "$(id -u)" "$(cat /proc/sys/kernel/random/boot_id)" "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)" "$(cat ${MARK} 2>/dev/null || true)" "$links"`,
-  "lsblk --json --paths --output NAME,TYPE,FSTYPE,PTTYPE", "echo }",
+  `printf '{"id":"%s","variant":"%s","uid":%s,"bootId":"%s","memory":%s,"mark":"%s","root":"%s","links":{%s},"lsblk":' "$ID" "\${VARIANT_ID-}" "$(id -u)" "$(cat /proc/sys/kernel/random/boot_id)" "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)" "$(cat ${MARK} 2>/dev/null || true)" "$(findmnt --noheadings --output MAJ:MIN --target / | tr -d ' ')" "$links"`,
+  "lsblk --json --paths --output NAME,TYPE,FSTYPE,PTTYPE,PARTLABEL,MAJ:MIN", "echo }",
 ].join("; ");
 
 const inspectionSchema = z.strictObject({
-  id: z.string(), variant: z.string(), uid: z.int(), bootId: z.uuid(), memory: z.int(), mark: z.string(), links: z.record(z.string(), z.string()), lsblk: devicesSchema,
+  id: z.string(), variant: z.string(), uid: z.int(), bootId: z.uuid(), memory: z.int(), mark: z.string(), root: z.string(), links: z.record(z.string(), z.string()), lsblk: devicesSchema,
 });
 
 /** @throws when the host's answer is not what `inspectCommand` prints */
@@ -51,6 +53,9 @@ export function seenHost(answer: string): SeenHost {
 
 /** Remembers, in memory, for which generation and disks the wiping has begun. @param mark a digest */
 export const markCommand = (mark: string): string => `printf %s ${mark} > ${MARK}`;
+
+/** The public key of an installed host's initrd. */
+export const unlockKeyCommand = `cut -d ' ' -f 1,2 ${UNLOCK_KEY}.pub`;
 
 /** Takes the disk's key from stdin. */
 export const diskKeyCommand = `umask 077; cat > ${DISK_KEY}`;

@@ -10,6 +10,9 @@ export function unpackCommand(id: string): string {
   ].join("; ");
 }
 
+/** What the host's present system was made from, JSON; nothing where it is none of ours. */
+export const settingsCommand = `cat ${hostLayout.settings} 2>/dev/null || true`;
+
 /**
  * Builds a node's system from unpacked sources and keeps it from garbage collection. Prints its store path.
  *

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import type { NixosSettings } from "../../formats/settings.js";
 
@@ -12,20 +13,38 @@ interface Device {
   readonly type: string;
   readonly fstype: string | null;
   readonly pttype: string | null;
+  readonly partlabel?: string | null | undefined;
+  readonly "maj:min"?: string | undefined;
   readonly children?: readonly Device[] | undefined;
 }
 
 const deviceSchema: z.ZodType<Device> = z.lazy(() => z.object({
-  name: z.string(), type: z.string(), fstype: z.string().nullable(), pttype: z.string().nullable(), children: z.array(deviceSchema).optional(),
+  name: z.string(), type: z.string(), fstype: z.string().nullable(), pttype: z.string().nullable(),
+  partlabel: z.string().nullish(), "maj:min": z.string().optional(), children: z.array(deviceSchema).optional(),
 }));
 
-/** What `lsblk --json --paths --output NAME,TYPE,FSTYPE,PTTYPE` prints. lsblk(8) */
+/** What `lsblk --json --paths --output NAME,TYPE,FSTYPE,PTTYPE,PARTLABEL,MAJ:MIN` prints. lsblk(8) */
 export const devicesSchema = z.object({ blockdevices: z.array(deviceSchema) });
 
 export interface SeenDisks {
   /** Kernel names by name below /dev/disk/by-id. */
   readonly links: Readonly<Record<string, string>>;
   readonly devices: readonly Device[];
+}
+
+/** How the stack file calls them. */
+const inWords = (disks: NixosSettings["disks"]): string => `{ ${Object.entries(disks).map(([key, value]) => `${key}: ${Array.isArray(value) ? `[${value.join(", ")}]` : String(value)}`).join(", ")} }`;
+
+/**
+ * Refuses other disks than those that a host was set up with: its system would look for its root where it is not. Within one generation of the host alone.
+ *
+ * @param before of the same generation
+ * @throws naming both and what to do
+ */
+export function requireSameDisks(node: string, generation: number, before: NixosSettings["disks"], wanted: NixosSettings["disks"]): void {
+  if (isDeepStrictEqual(before, wanted)) return;
+  throw new Error(`nixos.disks of ${node} is ${inWords(wanted)}, and generation ${generation} of its host was set up with ${inWords(before)}. Disks are laid out at an installation and never afterwards: nothing was done.\n`
+    + `Put nixos.disks back; or, to lay them out anew, have the host start another system than its NixOS (a rescue system, or another machine) and raise host.commodity.generation to ${generation + 1}.`);
 }
 
 /** The disks that an installation wipes. */
@@ -55,6 +74,23 @@ export function diskFaults(
     return content === undefined || word || ours ? [] : [`${disk} (${kernelName}) holds ${content}. If all of it may go, say so as wipe: { generation: ${generation}, disks: [${disks.join(", ")}] } beside the node's nixos${wipe === undefined ? "" : `; what stands there is for generation ${wipe.generation}, ${wipe.disks.join(", ")}`}`];
   });
   return [...faults, ...volumeFaults(nixos.dataVolume, kernelNames, seen)];
+}
+
+/**
+ * Why a host that is NixOS already is not what an installation on these disks makes: its root lies elsewhere, and a system that looks for it here would not start again.
+ *
+ * @param root the device of its root file system, `major:minor`
+ */
+export function presentFaults(nixos: NixosSettings, seen: SeenDisks, root: string): string[] {
+  return wipedDisks(nixos).flatMap((disk, index) => {
+    // As disko names the partitions of nix/disks/layouts.nix.
+    const label = `disk-${nixos.disks.layout === "mirror" ? ["one", "two"][index] : "main"}-root`;
+    const kernelName = seen.links[disk];
+    if (kernelName === undefined) return [`${disk} is not on this host`];
+    const partition = seen.devices.filter(({ name }) => name === kernelName).flatMap(all).find(({ partlabel }) => partlabel === label);
+    if (partition === undefined) return [`${disk} (${kernelName}) has no partition ${label}`];
+    return all(partition).some((device) => device["maj:min"] === root) ? [] : [`its root is not on ${partition.name} (${label} of ${disk})`];
+  });
 }
 
 /** The data volume must be there, and no part of a disk that is wiped, by whatever name. */

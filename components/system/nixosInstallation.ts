@@ -3,7 +3,9 @@ import type { NodeSpecification, StackSpecification } from "../../config/specifi
 import type { Settings } from "../../formats/settings.js";
 import type { Secrets } from "../secrets/secrets.js";
 import { step } from "../step.js";
+import { plainly } from "../plainly.js";
 import { installedSchema, type Installed } from "./installation.js";
+import { requireSameDisks } from "./nixosDisks.js";
 
 export interface InstallationArgs {
   readonly specification: NodeSpecification;
@@ -21,7 +23,7 @@ export class Installation extends pulumi.ComponentResource {
     const { generation, ...where } = specification.host;
     const { disks } = specification.nixos;
     // A resource of its own for each generation: replaced in place, it would be given what its first input was.
-    this.installed = pulumi.unsecret(step(`${name}-provision-${generation}`, {
+    const installed = pulumi.unsecret(step(`${name}-provision-${generation}`, {
       program: "provision",
       input: {
         connection: { ...where, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }) },
@@ -32,6 +34,11 @@ export class Installation extends pulumi.ComponentResource {
       host: { generation },
       // What is installed once is activated ever after: no later setting wipes a disk.
     }, { parent: this, ignoreChanges: ["stdin"] }));
+    // What it answered is known to a preview too.
+    this.installed = installed.apply((answer) => plainly(() => {
+      if (answer.disks !== undefined) requireSameDisks(specification.name, generation, answer.disks, disks);
+      return answer;
+    }));
     this.registerOutputs({ installed: this.installed });
   }
 }

@@ -19,8 +19,8 @@ export interface ActivationRequest {
   /** Of the bundle that goes with it. */
   readonly secretsVersion: number;
   readonly policy: readonly PolicyRule[];
-  /** Public key that the tunnel's end must have. */
-  readonly tunnelKey: string;
+  /** Public key that the tunnel's end must have; null for a node without a tunnel. */
+  readonly tunnelKey: string | null;
   /** How long the new system has to be proven before the host's watchdog takes it back. */
   readonly proofSeconds: number;
 }
@@ -111,6 +111,7 @@ async function faultOf({ connection, policy, tunnelKey, toplevel, secretsVersion
   if (probe.secretsVersion !== secretsVersion) return `the host has ${probe.secretsVersion === null ? "no secrets" : `the secrets of ${new Date(probe.secretsVersion).toISOString()}`}`;
   if (probe.failedUnits.length > 0) return `failed units: ${probe.failedUnits.join(", ")}`;
   if (!probe.firewallLoaded) return "the firewall's rules are not loaded";
+  if (tunnelKey === null) return probe.tunnel === null ? knocks : "a tunnel is up, and the stack gives this node none";
   if (probe.tunnel === null) return "the tunnel's interface is missing";
   if (probe.tunnel.publicKey !== tunnelKey) return "the tunnel has another key than the stack gave it";
   return knocks;

@@ -1,11 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
 import type { Settings } from "../../formats/settings.js";
 import { activationSchema, contactSchema, type Activation } from "../../formats/step.js";
 import type { Place } from "../../formats/place.js";
 import type { Host } from "../host/host.js";
 import type { SealedBundle } from "../secrets/bundle.js";
 import { step } from "../step.js";
+import { builtSchema } from "./install.js";
 import { sourcesDigest } from "./sources.js";
 
 export interface SystemArgs {
@@ -28,7 +28,7 @@ export class System extends pulumi.ComponentResource {
     const installed = step(`${name}-install`, {
       program: "install",
       input: { connection: args.host.connection, node: args.place.node, flake: args.flake, digest: sourcesDigest(args.flake), settings: args.settings },
-      output: z.strictObject({ toplevel: z.string() }),
+      output: builtSchema,
       host: args.host,
     }, { parent: this });
     this.toplevel = pulumi.unsecret(installed.apply(({ toplevel }) => toplevel));
@@ -74,7 +74,7 @@ export class SystemActivation extends pulumi.ComponentResource {
         // Brought once more over others, as from an old copy of the state, they are activated once more.
         replaces: args.bundle.delivery.apply(({ replaces }) => replaces),
         policy: pulumi.output(args.settings).apply((settings) => settings.firewall.policy),
-        tunnelKey: pulumi.output(args.settings).apply((settings) => settings.tunnel.publicKey),
+        tunnelKey: pulumi.output(args.settings).apply((settings) => settings.tunnel?.publicKey ?? null),
         proofSeconds: args.proofSeconds,
       },
       output: activationSchema,

@@ -35,7 +35,8 @@ let
 
   specialArgs = {
     inherit pkgs agent nixBitcoin;
-    settings = if builtins.isAttrs settings then settings else builtins.fromJSON (builtins.readFile settings);
+    settings =
+      if builtins.isAttrs settings then settings else builtins.fromJSON (builtins.readFile settings);
     modulesPath = toString ./standIns;
     utils = import ./standIns/escape.nix { lib = library; };
   };

@@ -1,49 +1,66 @@
 # The flake's own outputs, with stand-ins where its inputs would be: what flake.nix and systems.nix do with a handover.
-{ lib, nixBitcoin, handover }:
+{
+  lib,
+  nixBitcoin,
+  handover,
+}:
 let
-  library = import (lib + "/lib");
-  pkgs = import ./standIns/packages.nix { lib = library; };
+  nixpkgs = import ./nixpkgs.nix { inherit lib; };
+  library = nixpkgs.lib;
+  pkgs = nixpkgs.legacyPackages.x86_64-linux;
 
-  nixosSystem =
-    { modules, specialArgs }:
-    library.evalModules {
-      class = "nixos";
-      specialArgs = specialArgs // {
-        inherit pkgs;
-        modulesPath = toString ./standIns;
-        utils = import ./standIns/escape.nix { lib = library; };
-      };
-      modules = modules ++ [
-        ./standIns
-        {
-          _module.check = false;
-          system.build.toplevel = pkgs.writeText "nixos-system" "";
-        }
-      ];
-    };
+  # Definitions of options that do not exist, as evaluate.nix finds them.
+  undeclaredIn =
+    { config, ... }@asked:
+    let
+      made = nixpkgs.system (removeAttrs asked [ "config" ]);
+    in
+    (library.evalModules (
+      made
+      // {
+        specialArgs = made.specialArgs // {
+          inherit config;
+        };
+        modules = made.modules ++ [ ./standIns/undeclared.nix ];
+      }
+    )).config.undeclaredDefinitions or [ ];
 
   # What a VM test would boot: its machines' assertions, and its script.
   runNixOSTest =
-    { nodes, testScript, node, ... }:
+    {
+      nodes,
+      testScript,
+      node,
+      ...
+    }:
     {
       inherit testScript;
       machines = builtins.mapAttrs (
         _: module:
         let
+          modules = [
+            module
+            ./standIns/virtualMachine.nix
+          ];
           inherit
-            (nixosSystem {
+            (library.nixosSystem {
               inherit (node) specialArgs;
-              modules = [
-                module
-                ./standIns/virtualMachine.nix
-              ];
+              inherit modules;
             })
             config
             ;
         in
         {
-          assertions = map (assertion: assertion.message) (builtins.filter (assertion: !assertion.assertion) config.assertions);
+          assertions = map (assertion: assertion.message) (
+            builtins.filter (assertion: !assertion.assertion) config.assertions
+          );
+          undeclared = undeclaredIn {
+            inherit modules config;
+            inherit (node) specialArgs;
+          };
           units = builtins.attrNames config.systemd.units;
+          secrets = builtins.attrNames (config.nix-bitcoin.secrets or { });
+          inherit (config.networking) hostName;
         }
       ) nodes;
     };
@@ -51,9 +68,7 @@ let
   source = folder: { outPath = toString folder; };
   outputs = (import ../flake.nix).outputs {
     nixpkgs = {
-      lib = library // {
-        inherit nixosSystem;
-      };
+      lib = library;
       legacyPackages.x86_64-linux = pkgs // {
         testers = {
           inherit runNixOSTest;
@@ -81,10 +96,12 @@ let
   };
 in
 {
-  nixosConfigurations = builtins.mapAttrs (_: host) outputs.nixosConfigurations;
-  legacyPackages = builtins.mapAttrs (_: platform: {
-    nixosConfigurations = builtins.mapAttrs (_: host) platform.nixosConfigurations;
-    holdfastSystems = builtins.mapAttrs (_: toString) platform.holdfastSystems;
-  }) outputs.legacyPackages;
+  systems = {
+    nixosConfigurations = builtins.mapAttrs (_: host) outputs.nixosConfigurations;
+    legacyPackages = builtins.mapAttrs (_: platform: {
+      nixosConfigurations = builtins.mapAttrs (_: host) platform.nixosConfigurations;
+      holdfastSystems = builtins.mapAttrs (_: toString) platform.holdfastSystems;
+    }) outputs.legacyPackages;
+  };
   checks = outputs.checks.x86_64-linux;
 }

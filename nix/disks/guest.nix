@@ -2,7 +2,20 @@
 { config, lib, ... }:
 lib.mkIf (config.holdfast.disks.layout == "hetzner") {
   boot.initrd = {
-    availableKernelModules = [ "virtio_net" "virtio_pci" "virtio_mmio" "virtio_blk" "virtio_scsi" "9p" "9pnet_virtio" ];
-    kernelModules = [ "virtio_balloon" "virtio_console" "virtio_rng" "virtio_gpu" ];
+    availableKernelModules = [
+      "virtio_net"
+      "virtio_pci"
+      "virtio_mmio"
+      "virtio_blk"
+      "virtio_scsi"
+      "9p"
+      "9pnet_virtio"
+    ];
+    kernelModules = [
+      "virtio_balloon"
+      "virtio_console"
+      "virtio_rng"
+      "virtio_gpu"
+    ];
   };
 }

@@ -7,7 +7,16 @@ lib.mkIf (cfg.layout != "kept" && cfg.encrypted) {
   boot.initrd = {
     systemd.enable = true;
     # Of the network cards that servers have.
-    availableKernelModules = [ "virtio_net" "e1000e" "igb" "igc" "ixgbe" "r8169" "bnxt_en" "tg3" ];
+    availableKernelModules = [
+      "virtio_net"
+      "e1000e"
+      "igb"
+      "igc"
+      "ixgbe"
+      "r8169"
+      "bnxt_en"
+      "tg3"
+    ];
     network = {
       enable = true;
       ssh = {

@@ -28,20 +28,32 @@ in
   assertions = [
     (local "services.bitcoind.rpc.address" services.bitcoind.enable services.bitcoind.rpc.address)
     (local "services.lnd.rpcAddress" services.lnd.enable services.lnd.rpcAddress)
-    (mustBe "Leave it at 127.0.0.1: inside the tunnels REST has a listener of its own." isLocal "services.lnd.restAddress" services.lnd.enable services.lnd.restAddress)
-    (local "services.lightning-loop.rpcAddress" services.lightning-loop.enable services.lightning-loop.rpcAddress)
-    (local "services.lightning-loop.restAddress" services.lightning-loop.enable services.lightning-loop.restAddress)
+    (mustBe "Leave it at 127.0.0.1: inside the tunnels REST has a listener of its own." isLocal
+      "services.lnd.restAddress"
+      services.lnd.enable
+      services.lnd.restAddress
+    )
+    (local "services.lightning-loop.rpcAddress" services.lightning-loop.enable
+      services.lightning-loop.rpcAddress
+    )
+    (local "services.lightning-loop.restAddress" services.lightning-loop.enable
+      services.lightning-loop.restAddress
+    )
     (local "services.clightning.plugins.clnrest.address" (
       services.clightning.enable && services.clightning.plugins.clnrest.enable
     ) services.clightning.plugins.clnrest.address)
-    (local "services.joinmarket-ob-watcher.address" services.joinmarket-ob-watcher.enable services.joinmarket-ob-watcher.address)
+    (local "services.joinmarket-ob-watcher.address" services.joinmarket-ob-watcher.enable
+      services.joinmarket-ob-watcher.address
+    )
     (local "services.electrs.address" services.electrs.enable services.electrs.address)
     (local "services.fulcrum.address" services.fulcrum.enable services.fulcrum.address)
     (local "services.nbxplorer.address" services.nbxplorer.enable services.nbxplorer.address)
     (local "services.liquidd.rpc.address" services.liquidd.enable services.liquidd.rpc.address)
     (page "services.btcpayserver.address" services.btcpayserver.enable services.btcpayserver.address)
     (page "services.rtl.address" services.rtl.enable services.rtl.address)
-    (page "services.mempool.frontend.address" (services.mempool.enable && services.mempool.frontend.enable) services.mempool.frontend.address)
+    (page "services.mempool.frontend.address" (
+      services.mempool.enable && services.mempool.frontend.enable
+    ) services.mempool.frontend.address)
     (local "services.mempool.address" services.mempool.enable services.mempool.address)
     {
       assertion = isolated || builtins.all (lib.hasPrefix "127.") services.bitcoind.rpc.allowip;

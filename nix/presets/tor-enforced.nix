@@ -20,23 +20,30 @@ let
   ];
   isOn = service: config.services.${service}.enable;
   leaking = filter (service: isOn service && !config.services.${service}.tor.enforce) enforcing;
-  isLoopback = address: address == "127.0.0.1" || address == "::1" || lib.hasPrefix "169.254." address;
+  isLoopback =
+    address: address == "127.0.0.1" || address == "::1" || lib.hasPrefix "169.254." address;
   listening = filter (service: isOn service && !isLoopback config.services.${service}.address) [
     "bitcoind"
     "lnd"
     "clightning"
     "liquidd"
   ];
-  announcing = filter (
-    service:
-    isOn service
-    && config.services.${service}.getPublicAddressCmd != ""
-    && !attrByPath [ service "public" ] false config.nix-bitcoin.onionServices
-  ) [
-    "bitcoind"
-    "lnd"
-    "clightning"
-  ];
+  announcing =
+    filter
+      (
+        service:
+        isOn service
+        && config.services.${service}.getPublicAddressCmd != ""
+        && !attrByPath [ service "public" ] false config.nix-bitcoin.onionServices
+        && !builtins.any ({ kind, name, ... }: kind == "onion-key" && name == service) (
+          config.holdfast.agent.settings.identities or [ ]
+        )
+      )
+      [
+        "bitcoind"
+        "lnd"
+        "clightning"
+      ];
   names = lib.concatStringsSep ", ";
 in
 {
@@ -62,7 +69,7 @@ in
       assertion = announcing == [ ];
       message = ''
         Tor is enforced (nixos.tor), and getPublicAddressCmd of ${names announcing} would tell everybody the node's address.
-        Announce an onion address instead (nix-bitcoin.onionServices.<service>.public), or write `tor: optional` in the stack file.
+        Announce an onion address instead, by an onion key of the service's name among the node's identities, or write `tor: optional` in the stack file.
       '';
     }
   ];

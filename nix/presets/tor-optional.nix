@@ -7,7 +7,21 @@ in
 {
   services = mkMerge [
     (genAttrs
-      [ "bitcoind" "lnd" "lightning-loop" "clightning" "electrs" "fulcrum" "btcpayserver" "nbxplorer" "rtl" "mempool" "joinmarket" "joinmarket-ob-watcher" "liquidd" ]
+      [
+        "bitcoind"
+        "lnd"
+        "lightning-loop"
+        "clightning"
+        "electrs"
+        "fulcrum"
+        "btcpayserver"
+        "nbxplorer"
+        "rtl"
+        "mempool"
+        "joinmarket"
+        "joinmarket-ob-watcher"
+        "liquidd"
+      ]
       (_: {
         tor.enforce = false;
       })

@@ -8,8 +8,15 @@ let
   pinned =
     file: module:
     let
-      pin = line: if builtins.isString line then builtins.match "[[:space:]]*(require )?${module} v([^ ]+).*" line else null;
-      found = builtins.filter (match: match != null) (map pin (builtins.split "\n" (builtins.readFile file)));
+      pin =
+        line:
+        if builtins.isString line then
+          builtins.match "[[:space:]]*(require )?${module} v([^ ]+).*" line
+        else
+          null;
+      found = builtins.filter (match: match != null) (
+        map pin (builtins.split "\n" (builtins.readFile file))
+      );
     in
     builtins.elemAt (builtins.head found) 1;
 
@@ -26,8 +33,14 @@ let
     '' { };
 in
 rec {
-  lnd = copy "lnd" (pinned ./daemons/lnd/go.mod "github.com/lightningnetwork/lnd") [ "lnd" "lncli" ];
-  btcd = copy "btcd" (pinned ./daemons/btcd/go.mod "github.com/btcsuite/btcd") [ "btcd" "btcctl" ];
+  lnd = copy "lnd" (pinned ./daemons/lnd/go.mod "github.com/lightningnetwork/lnd") [
+    "lnd"
+    "lncli"
+  ];
+  btcd = copy "btcd" (pinned ./daemons/btcd/go.mod "github.com/btcsuite/btcd") [
+    "btcd"
+    "btcctl"
+  ];
   node = copy "node" (builtins.fromJSON (builtins.readFile ./programs.json)).node [ "node" ];
 
   # Its path depends on the program alone, and not on the settings that came with it.
@@ -37,10 +50,8 @@ rec {
   };
   agent = text.run "holdfast-agent" ''
     mkdir -p "$out/bin"
-    cp ${
-      text.script "agent-wrapper" ''
-        exec ${node}/bin/node ${agentProgram} "$@"
-      ''
-    } "$out/bin/holdfast-agent"
+    cp ${text.script "agent-wrapper" ''
+      exec ${node}/bin/node ${agentProgram} "$@"
+    ''} "$out/bin/holdfast-agent"
   '' { };
 }

@@ -18,17 +18,29 @@ let
       text = import ./text.nix { inherit platform; };
       programs = import ./programs.nix { inherit text handover; };
       layout = import ./layout.nix;
-      toplevel = import ./toplevel.nix { inherit text programs layout; };
-      module = file: import file { inherit settings text programs layout; };
-      units = builtins.foldl' (all: file: all // module file) { } [
-        ./modules/ssh.nix
-        ./modules/secrets.nix
-        ./modules/firewall.nix
-        ./modules/wireguard.nix
-        ./modules/btcd.nix
-        ./modules/lnd.nix
-        ./modules/identity.nix
-      ];
+      confinement = import ./confinement.nix { inherit layout; };
+      toplevel = import ./toplevel.nix { inherit text programs; };
+      module =
+        file:
+        import file {
+          inherit
+            settings
+            text
+            programs
+            layout
+            confinement
+            ;
+        };
+      units =
+        builtins.foldl' (all: file: all // module file) { } [
+          ./modules/ssh.nix
+          ./modules/secrets.nix
+          ./modules/firewall.nix
+          ./modules/btcd.nix
+          ./modules/lnd.nix
+          ./modules/identity.nix
+        ]
+        // (if settings ? tunnel then module ./modules/wireguard.nix else { });
       base = toplevel {
         name = "base";
         units = { };
@@ -47,6 +59,8 @@ if settings.format != "holdfast-settings/1" then
   throw "rehearsal: settings.json has the format ${settings.format}, and this flake reads holdfast-settings/1. Use the flake of the same version of Holdfast."
 else if settings.place.network != "regtest" then
   throw "rehearsal: the node ${node} is on ${settings.place.network}, and the rehearsal plays regtest alone. Name the NixOS flake in this stack's configuration."
+else if (settings.firewall.backend or "nftables") != "nftables" then
+  throw "rehearsal: the node ${node} wants a firewall of iptables (nixos.isolation is netns), and the rehearsal has neither that nor network namespaces for its services. Set isolation to none in this stack, or name the NixOS flake."
 else if node == "base" then
   throw "rehearsal: a node cannot be called base: that is the name of the bare machine. Choose another name."
 else

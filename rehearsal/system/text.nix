@@ -61,9 +61,20 @@ let
         "wantedBy"
         "requiredBy"
       ];
-      section = key: "[${key}]\n${lines (builtins.attrValues (builtins.mapAttrs setting sections.${key}))}\n";
+      section =
+        key: "[${key}]\n${lines (builtins.attrValues (builtins.mapAttrs setting sections.${key}))}\n";
     in
-    write name (lines (map section (builtins.filter (key: sections ? ${key}) [ "Unit" "Socket" "Service" ])));
+    write name (
+      lines (
+        map section (
+          builtins.filter (key: sections ? ${key}) [
+            "Unit"
+            "Socket"
+            "Service"
+          ]
+        )
+      )
+    );
 
   # What nix-bitcoin gives every service, less what a machine in a namespace cannot have.
   hardening = {
@@ -90,5 +101,13 @@ let
   };
 in
 {
-  inherit run write script lines quote unit hardening;
+  inherit
+    run
+    write
+    script
+    lines
+    quote
+    unit
+    hardening
+    ;
 }

@@ -1,5 +1,5 @@
 # A system as NixOS lays one out: everything that activating it needs is below one store path.
-{ text, programs, layout }:
+{ text, programs }:
 {
   name,
   units,
@@ -33,8 +33,14 @@ let
     (link authorizedKeys "etc/ssh/authorized_keys")
     (link base "base")
     (link "${programs.agent}/bin/holdfast-agent" "sw/bin/holdfast-agent")
-    (map (program: link "${programs.lnd}/bin/${program}" "sw/bin/${program}") [ "lnd" "lncli" ])
-    (map (program: link "${programs.btcd}/bin/${program}" "sw/bin/${program}") [ "btcd" "btcctl" ])
+    (map (program: link "${programs.lnd}/bin/${program}" "sw/bin/${program}") [
+      "lnd"
+      "lncli"
+    ])
+    (map (program: link "${programs.btcd}/bin/${program}" "sw/bin/${program}") [
+      "btcd"
+      "btcctl"
+    ])
   ];
 in
 text.run "rehearsal-${name}" ''

@@ -1,45 +1,15 @@
-import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { build } from "esbuild";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { newIdentity } from "../../custody/seal.js";
 import { makeSeed } from "../../custody/wallet/make.js";
 import type { SecretFile } from "../../formats/bundle.js";
 import { ensureEngine, type Engine } from "../../rehearsal/engine/engine.js";
+import { HOST_STEPS, layHostlessProject, say, stepsThatRan, type Said } from "../hostless.js";
 
-/** Stands for every step's program but `hold`: notes that it ran, fails where `fail` says so, and answers as a host would. */
-const STEP = `
-import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
-const digest = (value) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
-const age = (text) => "-----BEGIN AGE ENCRYPTED FILE-----\\n" + text + "\\n";
-const program = process.argv[1].match(/(\\w+)\\.js$/)[1];
-const input = JSON.parse(readFileSync(0, "utf8"));
-appendFileSync("log", program + "\\n");
-if (existsSync("fail") && readFileSync("fail", "utf8") === program) {
-  process.stderr.write("the host said no\\n");
-  process.exit(1);
-}
-const answers = {
-  reach: () => ({ machineId: "m".repeat(32), architecture: "x86_64" }),
-  install: () => ({ toplevel: "/nix/store/" + digest([input.settings, input.digest]).slice(0, 32) + "-rehearsal" }),
-  contact: () => ({ recipient: "age1" + "h".repeat(58), machineId: "m".repeat(32) }),
-  certify: () => ({ certificate: "-----BEGIN CERTIFICATE-----\\nAQID\\n-----END CERTIFICATE-----\\n" }),
-  deposit: () => ({ file: "dev/alice/" + digest(input).slice(0, 8) + ".roots.age", digest: digest(input) }),
-  seal: () => ({ version: Date.now(), sealed: age(digest([input, Math.random()])) }),
-  deliver: () => ({ version: 1, changed: [] }),
-  activate: () => ({ state: "committed", toplevel: input.toplevel, previous: "none" }),
-  open: () => ({ format: "holdfast-gate/1", state: "open", decision: "fresh", phase: "open", nodePublicKey: input.identity.nodePublicKey, changed: "2026-11-21T00:00:00.000Z" }),
-};
-process.stdout.write(JSON.stringify(answers[program]()));
-`;
 const HOLD = 'import { appendFileSync } from "node:fs";\nappendFileSync("log", "hold\\n");\nawait import("./held.js");\n';
-const PROGRAM = 'const program = await import("./dist/program.js");\nexport const { nodes, peers, lndconnect } = program;\n';
-const STORE_PASSWORD = "password-of-the-store";
-const HOST_STEPS = ["activate", "contact", "deliver", "install", "open", "reach", "seal"];
 
 let engine: Engine;
 /** A project whose stack was updated once. Each test works on a copy. */
@@ -67,17 +37,9 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The real program, bundled as program.mjs does it, over steps that reach no host. */
 async function project(): Promise<void> {
-  for (const name of ["state", "dist/steps", "flake"]) mkdirSync(join(folder, name), { recursive: true });
-  symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
-  const bundled = { bundle: true, platform: "node", format: "esm", target: "node20", packages: "external", logLevel: "error" } as const;
-  await build({ ...bundled, entryPoints: ["index.ts"], outfile: join(folder, "dist", "program.js") });
-  await build({ ...bundled, entryPoints: ["components/secrets/steps/hold.ts"], outfile: join(folder, "dist", "steps", "held.js") });
-  for (const program of [...HOST_STEPS, "certify", "deposit"]) writeFileSync(join(folder, "dist", "steps", `${program}.js`), STEP);
-  cpSync("Pulumi.yaml", join(folder, "Pulumi.yaml"));
-  const files = {
-    "program.mjs": PROGRAM, "package.json": '{"type":"module"}', "dist/steps/hold.js": HOLD, "dist/agent.mjs": "agent", "flake/flake.nix": "{ }", "store-password": STORE_PASSWORD,
-  };
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  await layHostlessProject(folder, ["secrets/steps/hold"]);
+  renameSync(join(folder, "dist/steps/hold.js"), join(folder, "dist/steps/held.js"));
+  writeFileSync(join(folder, "dist/steps/hold.js"), HOLD);
   const key = (letter: string): string => `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${letter.repeat(43)}`;
   writeFileSync(join(folder, "Pulumi.dev.yaml"), stringify({ config: {
     "holdfast:network": "regtest",
@@ -97,18 +59,10 @@ const newSeed = async (): Promise<void> => writeFileSync(join(folder, "seed.json
   JSON.stringify(await makeSeed({ environment: "dev", network: "regtest", node: "alice", recipient: wallet }, new Date())));
 
 /** Runs the engine; what it said, and whether it ended well. */
-function start(...args: string[]): Promise<{ readonly well: boolean; readonly stdout: string; readonly output: string }> {
-  const child = spawn(join(engine.path[0] ?? "", "pulumi"), [...args, "--stack", "dev", "--non-interactive"], {
-    cwd: folder, timeout: 120_000,
-    env: {
-      ...process.env, ...engine.environment, PATH: [...engine.path, process.env["PATH"]].join(":"), PULUMI_BACKEND_URL: `file://${folder}/state`, PULUMI_CONFIG_PASSPHRASE: "test",
-    },
-  });
-  let [stdout, output] = ["", ""];
-  child.stdout.on("data", (chunk) => { stdout += String(chunk); output += String(chunk); });
-  child.stderr.on("data", (chunk) => { output += String(chunk); });
-  return new Promise((done) => child.once("close", (code) => done({ well: code === 0, stdout, output })));
-}
+const start = (...args: string[]): Promise<Said> => say(join(engine.path[0] ?? "", "pulumi"), [...args, "--stack", "dev", "--non-interactive"], {
+  folder,
+  environment: { ...process.env, ...engine.environment, PATH: [...engine.path, process.env["PATH"]].join(":"), PULUMI_BACKEND_URL: `file://${folder}/state`, PULUMI_CONFIG_PASSPHRASE: "test" },
+});
 
 async function pulumi(...args: string[]): Promise<string> {
   const { well, stdout, output } = await start(...args);
@@ -123,12 +77,7 @@ async function failure(...args: string[]): Promise<string> {
 const up = (): Promise<string> => pulumi("up", "--yes", "--skip-preview");
 
 /** The steps that have run since the last look, by name. */
-function ran(): string[] {
-  const file = join(folder, "log");
-  const lines = existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
-  rmSync(file, { force: true });
-  return lines.sort();
-}
+const ran = (): string[] => stepsThatRan(folder).sort();
 
 type Changes = Record<string, Record<string, unknown>>;
 /** Changes alice's part of the stack file. */

@@ -1,8 +1,6 @@
-import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { createEnvironment } from "../../cli/envCreate.js";
@@ -14,28 +12,7 @@ import { newIdentity } from "../../custody/seal.js";
 import { makeSeed } from "../../custody/wallet/make.js";
 import type { Network } from "../../formats/place.js";
 import { ensureEngine, type Engine } from "../../rehearsal/engine/engine.js";
-
-/** Stands for every step that needs a host: notes that it ran, and answers as a host would. */
-const STEP = `
-import { createHash } from "node:crypto";
-import { appendFileSync, readFileSync } from "node:fs";
-const digest = (value) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
-const program = process.argv[1].match(/(\\w+)\\.js$/)[1];
-const input = JSON.parse(readFileSync(0, "utf8"));
-appendFileSync("log", program + "\\n");
-const answers = {
-  reach: () => ({ machineId: "m".repeat(32), architecture: "x86_64" }),
-  install: () => ({ toplevel: "/nix/store/" + digest(input.settings).slice(0, 32) + "-rehearsal" }),
-  contact: () => ({ recipient: "age1" + "h".repeat(58), machineId: "m".repeat(32) }),
-  seal: () => ({ version: Date.now(), sealed: "-----BEGIN AGE ENCRYPTED FILE-----\\n" + digest(Math.random()) }),
-  deliver: () => ({ version: 1, changed: [] }),
-  activate: () => ({ state: "committed", toplevel: input.toplevel, previous: "none" }),
-  open: () => ({ format: "holdfast-gate/1", state: "open", decision: "fresh", phase: "open", nodePublicKey: input.identity.nodePublicKey, changed: "2026-11-21T00:00:00.000Z" }),
-};
-process.stdout.write(JSON.stringify(answers[program]()));
-`;
-const HOST_STEPS = ["reach", "install", "contact", "seal", "deliver", "activate", "open"];
-const OWN_STEPS = ["secrets/steps/hold", "secrets/steps/certify", "recovery/steps/deposit"];
+import { layHostlessProject, say, stepsThatRan, type Said } from "../hostless.js";
 
 const nobody = () => Promise.reject(new Error("asked though nothing was to be asked"));
 let engine: Engine;
@@ -46,18 +23,7 @@ let folder: string;
 beforeAll(async () => {
   engine = await ensureEngine({ cache: process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache", "holdfast"), report: (line) => process.stderr.write(`${line}\n`) });
   raised = folder = mkdtempSync(join(tmpdir(), "holdfast-environments-"));
-  for (const name of ["state", "dist/steps", "flake"]) mkdirSync(join(folder, name), { recursive: true });
-  symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
-  const bundled = { bundle: true, platform: "node", format: "esm", target: "node20", packages: "external", logLevel: "error" } as const;
-  await build({ ...bundled, entryPoints: ["index.ts"], outfile: join(folder, "dist", "program.js") });
-  for (const one of OWN_STEPS) await build({ ...bundled, entryPoints: [`components/${one}.ts`], outdir: join(folder, "dist", "steps") });
-  for (const one of HOST_STEPS) writeFileSync(join(folder, "dist", "steps", `${one}.js`), STEP);
-  cpSync("Pulumi.yaml", join(folder, "Pulumi.yaml"));
-  const files = {
-    "program.mjs": 'const program = await import("./dist/program.js");\nexport const { nodes, peers, lndconnect } = program;\n', "package.json": '{"type":"module"}',
-    "dist/agent.mjs": "agent", "flake/flake.nix": "{ }", "store-password": "password-of-the-store",
-  };
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  await layHostlessProject(folder);
   await stack("testnet", "testnet4", 11);
   await stack("prod", "mainnet", 10);
   await pulumi("testnet", "stack", "init");
@@ -98,17 +64,10 @@ async function stack(name: string, network: Network, number: number): Promise<vo
 const passphraseOf = async (name: string): Promise<string> => openWith(identityPath(placesOf(folder, name), "environment"), readFileSync(sealedPassphrase(recordsFolder(placesOf(folder, name))), "utf8"), nobody);
 
 /** Runs the engine on a stack; what it said, and whether it ended well. */
-async function start(name: string, passphrase: string, args: readonly string[], input = ""): Promise<{ readonly well: boolean; readonly stdout: string; readonly output: string }> {
-  const child = spawn(join(engine.path[0] ?? "", "pulumi"), [...args, "--stack", name, "--non-interactive"], {
-    cwd: folder, timeout: 120_000,
-    env: { ...process.env, ...engine.environment, PATH: [...engine.path, resolve("node_modules/.bin"), process.env["PATH"]].join(":"), PULUMI_BACKEND_URL: `file://${folder}/state`, PULUMI_CONFIG_PASSPHRASE: passphrase },
-  });
-  let [stdout, output] = ["", ""];
-  child.stdout.on("data", (chunk) => { stdout += String(chunk); output += String(chunk); });
-  child.stderr.on("data", (chunk) => { output += String(chunk); });
-  child.stdin.end(input);
-  return new Promise((done) => child.once("close", (code) => done({ well: code === 0, stdout, output })));
-}
+const start = (name: string, passphrase: string, args: readonly string[], input = ""): Promise<Said> => say(join(engine.path[0] ?? "", "pulumi"), [...args, "--stack", name, "--non-interactive"], {
+  folder, input,
+  environment: { ...process.env, ...engine.environment, PATH: [...engine.path, resolve("node_modules/.bin"), process.env["PATH"]].join(":"), PULUMI_BACKEND_URL: `file://${folder}/state`, PULUMI_CONFIG_PASSPHRASE: passphrase },
+});
 async function pulumi(name: string, ...args: string[]): Promise<string> {
   const { well, stdout, output } = await start(name, await passphraseOf(name), args);
   if (!well) throw new Error(output);
@@ -126,12 +85,7 @@ async function up(name: string, node = "alice"): Promise<string> {
   noteMarks(placesOf(folder, name), { nodes: [{ id: "alice-1", name: node }] as never }, { nodes: { value: outputs["nodes"], secret: false } });
   return said;
 }
-function ran(): string[] {
-  const file = join(folder, "log");
-  const lines = existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
-  rmSync(file, { force: true });
-  return lines.sort();
-}
+const ran = (): string[] => stepsThatRan(folder).sort();
 function edit(file: string, change: (text: string) => string): void {
   const before = readFileSync(join(folder, file), "utf8");
   const after = change(before);

@@ -16,7 +16,7 @@ import { eventually } from "../machines/lightningWorld.js";
 const AGENT = `${hostLayout.candidate}/sw/bin/holdfast-agent`;
 const STACK = "Pulumi.dev.yaml";
 const FIREWALL = "rehearsal/system/modules/firewall.nix";
-const ONION = `${hostLayout.tor}/onion/main/hs_ed25519_secret_key`;
+const ONION = `${hostLayout.tor}/onion/lnd/hs_ed25519_secret_key`;
 
 let project: Project;
 let alice: Observer;
@@ -170,7 +170,7 @@ describe("an identity in a file", () => {
   const facts = async (): Promise<string> => alice.on(`stat --format='%U:%G %a' ${ONION} ${ONION.replace(/\/[^/]+$/, "")}`);
 
   it("that a running node is newly given is placed for its daemon alone, and lnd runs on", async () => {
-    const { stdout } = await succeeds(project.holdfast("wallet", "create", "alice", "--kind", "onion-key"));
+    const { stdout } = await succeeds(project.holdfast("wallet", "create", "alice", "--kind", "onion-key", "--name", "lnd"));
     const [path] = stdout.split(": ");
     project.edit(STACK, (text) => text.replace(/( +)identity: .*\n/, `$&$1identities: [${path!}]\n`));
     const lnd = await invocation("lnd.service");
@@ -185,7 +185,7 @@ describe("an identity in a file", () => {
     await alice.on(`cp --preserve ${ONION} /root/right && head --bytes=32 /root/right > ${ONION}.other && head --bytes=64 /dev/zero | tr '\\0' 'x' >> ${ONION}.other && mv ${ONION}.other ${ONION}`);
     const wrong = await alice.on(`sha256sum ${ONION}`);
     await alice.on("systemctl restart holdfast-gate.service");
-    expect(await report("stop")).toMatch(/holds \w{56}\.onion, and the settings name \w{56}\.onion as onion-key main/);
+    expect(await report("stop")).toMatch(/holds \w{56}\.onion, and the settings name \w{56}\.onion as onion-key lnd/);
     expect(await alice.on(`sha256sum ${ONION}`)).toBe(wrong);
     await alice.on(`rm ${ONION} && systemctl restart holdfast-gate.service`);
     await report("waiting-for-identity");

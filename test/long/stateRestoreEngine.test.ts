@@ -1,8 +1,6 @@
-import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { createEnvironment } from "../../cli/envCreate.js";
@@ -13,28 +11,7 @@ import { identityIn, newIdentity } from "../../custody/seal.js";
 import { makeSeed } from "../../custody/wallet/make.js";
 import { marksSchema } from "../../formats/records.js";
 import { ensureEngine, type Engine } from "../../rehearsal/engine/engine.js";
-
-/** Stands for every step that needs a host: notes that it ran, and answers as a host would. */
-const STEP = `
-import { createHash } from "node:crypto";
-import { appendFileSync, readFileSync } from "node:fs";
-const digest = (value) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
-const program = process.argv[1].match(/(\\w+)\\.js$/)[1];
-const input = JSON.parse(readFileSync(0, "utf8"));
-appendFileSync("log", program + "\\n");
-const answers = {
-  reach: () => ({ machineId: "m".repeat(32), architecture: "x86_64" }),
-  install: () => ({ toplevel: "/nix/store/" + digest(input.settings).slice(0, 32) + "-rehearsal" }),
-  contact: () => ({ recipient: "age1" + "h".repeat(58), machineId: "m".repeat(32) }),
-  seal: () => ({ version: Date.now(), sealed: "-----BEGIN AGE ENCRYPTED FILE-----\\n" + digest(Math.random()) }),
-  deliver: () => ({ version: 1, changed: [] }),
-  activate: () => ({ state: "committed", toplevel: input.toplevel, previous: "none" }),
-  open: () => ({ format: "holdfast-gate/1", state: "open", decision: "fresh", phase: "open", nodePublicKey: input.identity.nodePublicKey, changed: "2026-11-21T00:00:00.000Z" }),
-};
-process.stdout.write(JSON.stringify(answers[program]()));
-`;
-const HOST_STEPS = ["reach", "install", "contact", "seal", "deliver", "activate", "open"];
-const OWN_STEPS = { secrets: ["hold", "certify"], recovery: ["deposit"] } as const;
+import { HOST_STEPS, layHostlessProject, say, stepsThatRan, type Said } from "../hostless.js";
 
 let engine: Engine;
 let folder: string;
@@ -48,20 +25,7 @@ beforeAll(async () => {
   engine = await ensureEngine({ cache: process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache", "holdfast"), report: (line) => process.stderr.write(`${line}\n`) });
   folder = mkdtempSync(join(tmpdir(), "holdfast-restore-"));
   mkdirSync(outside());
-  for (const name of ["dist/steps", "flake", "secrets"]) mkdirSync(join(folder, name), { recursive: true });
-  symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
-  const bundled = { bundle: true, platform: "node", format: "esm", target: "node20", packages: "external", logLevel: "error" } as const;
-  await build({ ...bundled, entryPoints: ["index.ts"], outfile: join(folder, "dist", "program.js") });
-  for (const [name, programs] of Object.entries(OWN_STEPS)) for (const one of programs) {
-    await build({ ...bundled, entryPoints: [`components/${name}/steps/${one}.ts`], outfile: join(folder, "dist", "steps", `${one}.js`) });
-  }
-  for (const one of HOST_STEPS) writeFileSync(join(folder, "dist", "steps", `${one}.js`), STEP);
-  cpSync("Pulumi.yaml", join(folder, "Pulumi.yaml"));
-  const files = {
-    "program.mjs": 'const program = await import("./dist/program.js");\nexport const { nodes, peers, lndconnect } = program;\n', "package.json": '{"type":"module"}',
-    "dist/agent.mjs": "agent", "flake/flake.nix": "{ }", "store-password": "password-of-the-store",
-  };
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  await layHostlessProject(folder);
   const key = (letter: string): string => `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${letter.repeat(43)}`;
   const wallet = (await newIdentity()).recipient;
   writeFileSync(join(folder, "Pulumi.dev.yaml"), `# A stack file for people.\n${stringify({ config: {
@@ -87,17 +51,11 @@ afterAll(() => {
 });
 
 /** Runs the engine with the passphrase that the environment's identity opens now. */
-async function pulumi(...args: string[]): Promise<{ readonly well: boolean; readonly stdout: string; readonly output: string }> {
+async function pulumi(...args: string[]): Promise<Said> {
   const { pulumiEnvironment } = await import("../../cli/session.js");
   for (const name of ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL"]) delete process.env[name];
   const environment = await pulumiEnvironment(places, () => undefined, "command");
-  const child = spawn(join(engine.path[0] ?? "", "pulumi"), [...args, "--stack", "dev", "--non-interactive"], {
-    cwd: folder, timeout: 120_000, env: { ...environmentBefore, ...environment, PATH: [environment["PATH"], resolve("node_modules/.bin")].join(delimiter) },
-  });
-  let [stdout, output] = ["", ""];
-  child.stdout.on("data", (chunk) => { stdout += String(chunk); output += String(chunk); });
-  child.stderr.on("data", (chunk) => { output += String(chunk); });
-  return new Promise((done) => child.once("close", (code) => done({ well: code === 0, stdout, output })));
+  return say(join(engine.path[0] ?? "", "pulumi"), [...args, "--stack", "dev", "--non-interactive"], { folder, environment: { ...environmentBefore, ...environment, PATH: [environment["PATH"], resolve("node_modules/.bin")].join(delimiter) } });
 }
 async function well(...args: string[]): Promise<string> {
   const { well: isWell, stdout, output } = await pulumi(...args);
@@ -111,12 +69,7 @@ async function up(): Promise<string> {
   noteMarks(places, { nodes: [{ id: "alice-1", name: "alice" }] as never }, { nodes: { value: outputs["nodes"], secret: false } });
   return said;
 }
-function ran(): string[] {
-  const file = join(folder, "log");
-  const lines = existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
-  rmSync(file, { force: true });
-  return lines;
-}
+const ran = (): string[] => stepsThatRan(folder);
 
 interface Exported { readonly type: string; readonly urn: string; readonly protect?: boolean; readonly outputs?: Record<string, unknown> }
 const plaintext = (value: unknown): string => JSON.parse(String(Object(value).plaintext)) as string;

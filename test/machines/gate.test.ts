@@ -128,7 +128,7 @@ beforeAll(async () => {
     identities: [],
     bitcoin: { peers: [], rpcUser: "rehearsal" },
     tunnel: { address: "10.0.0.1", prefixLength: 24, port: 51820, publicKey: "x", peers: [] },
-    firewall: { policy: [], ruleset: "" },
+    firewall: { policy: [], backend: "nftables", ruleset: "" },
     backup: { repository: `${top}/store`, user: "alice" },
   };
   const bobPorts = { restPort: await freePort(), rpcPort: await freePort(), p2pPort: await freePort() };

@@ -12,7 +12,8 @@ const PATIENCE = 1200;
 function knock(host, port) {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    const timer = setTimeout(() => end("silent"), PATIENCE);
+    // On a busy machine the time may be over before anybody has looked for an answer: look once more.
+    const timer = setTimeout(() => setImmediate(() => end("silent")), PATIENCE);
     const end = (answer) => {
       clearTimeout(timer);
       socket.destroy();
@@ -50,7 +51,8 @@ function udp(host, port) {
       socket.close();
       resolve(answer);
     };
-    const timer = setTimeout(() => end("silent"), PATIENCE);
+    // On a busy machine the time may be over before anybody has looked for an answer: look once more.
+    const timer = setTimeout(() => setImmediate(() => end("silent")), PATIENCE);
     let second;
     socket.once("message", () => end("answered"));
     socket.once("error", () => end("refused"));

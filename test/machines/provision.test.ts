@@ -1,13 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { cacheFolder } from "../../cli/places.js";
 import { runOnHost } from "../../components/host/ssh.js";
-import { inspectCommand, seenHost, unlockCommand } from "../../components/system/installationCommands.js";
+import { installSystem } from "../../components/system/install.js";
+import { inspectCommand, seenHost } from "../../components/system/installationCommands.js";
 import { installNixos } from "../../components/system/installation.js";
-import { startInstaller } from "../../components/system/nixosAnywhere.js";
+import { nixosAnywhere, startInstaller } from "../../components/system/nixosAnywhere.js";
 import { nixosSchema, type Settings } from "../../formats/settings.js";
 import type { Connection } from "../../formats/step.js";
 import { leftovers } from "../../rehearsal/machines/leftovers.js";
@@ -16,18 +17,24 @@ import { createMachine, deleteMachine } from "../../rehearsal/machines/machine.j
 const folder = mkdtempSync(join(tmpdir(), "holdfast-provision-"));
 const state = join(folder, "state");
 const said: string[] = [];
-const PATH = process.env["PATH"];
+const { PATH, HOME } = process.env;
 let host: Connection;
 
+const agent = vi.hoisted(() => `/tmp/holdfast-provision-agent-${process.pid}.mjs`);
+vi.mock("../../components/system/sources.js", () => ({ AGENT: agent }));
+
+/** nixos-anywhere's own sources, at the commit that the product names: what this runs is real, and none of it lies in this repository. */
+const checkout = join(cacheFolder(), "nix-sources", "nixos-anywhere", "src", "nixos-anywhere.sh");
+const unavailable = !existsSync(checkout) ? `${checkout} is missing: a checkout of ${nixosAnywhere.flake}` : !existsSync("/usr/bin/ssh-copy-id") ? "ssh-copy-id is not installed (openssh-client)" : undefined;
+if (unavailable !== undefined) process.stderr.write(`nixos-anywhere itself is not tried here: ${unavailable}.\n`);
+
 /**
- * Trusts whoever answers, on purpose, and only a machine that this test made: nixos-anywhere says "StrictHostKeyChecking no", and accept-new over an empty file is the same.
- * That the pinned proxy refuses a wrong key all the same is what is tested here.
- *
- * Reaches the host as nixos-anywhere does: its own options first; then what it was given. Once with `ssh`, once as `nix copy` does, from a text split at blanks.
+ * Stands for nixos-anywhere where its own sources are not at hand. It trusts the one key that it was told of, and uses the options that it was given as nixos-anywhere
+ * does: once with `ssh`, once as `nix copy` does, from a text split at blanks.
  */
-const FAKE = `#!/bin/bash
+const fake = (): string => `#!/bin/bash
 set -u
-args=(-o IdentitiesOnly=yes -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=accept-new)
+args=(-o IdentitiesOnly=yes -o UserKnownHostsFile=${folder}/inner -o StrictHostKeyChecking=yes)
 echo "called" >> ${folder}/called
 while [ $# -gt 0 ]; do case "$1" in
   --ssh-option) args+=(-o "$2"); shift ;;
@@ -40,12 +47,24 @@ NIX_SSHOPTS="\${args[*]}"
 ssh $NIX_SSHOPTS "$target" 'echo as nix copy does' || exit 8
 `;
 
-const stranger = (): string => {
+/** Between the first look and the first connection, another host takes the address: the key that is pinned is another one from here on. */
+const taken = (): string => `for argument in "$@"; do case "$argument" in ProxyCommand=*) proxy=\${argument#*=} ;; esac; done
+known=$(grep -o "UserKnownHostsFile=[^']*" "$proxy" | cut -d= -f2); sed -i 's#ssh-ed25519 .*#${stranger()}#' "$known"
+`;
+
+const command = (text: string): void => {
+  writeFileSync(join(folder, "bin", "nixos-anywhere"), text);
+  chmodSync(join(folder, "bin", "nixos-anywhere"), 0o755);
+};
+function stranger(): string {
   const key = join(folder, `stranger-${Math.random()}`);
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key]);
   return readFileSync(`${key}.pub`, "utf8").trim();
-};
-const called = (): boolean => { try { return readFileSync(join(folder, "called"), "utf8") !== ""; } catch { return false; } };
+}
+const called = (): boolean => existsSync(join(folder, "called"));
+const on = (text: string, to = host): Promise<string> => runOnHost(to, text, { deadline: 30_000, channel: "fresh" });
+const withDisk = (disks: unknown): Settings => ({ place: { environment: "dev", network: "regtest", node: "alice", generation: 1 }, nixos: nixosSchema.parse({ disks }) }) as Settings;
+const single = withDisk({ layout: "single", disk: "/dev/disk/by-id/virtio-none" });
 
 beforeAll(async () => {
   const key = join(folder, "key");
@@ -53,11 +72,14 @@ beforeAll(async () => {
   const { generation: _, ...made } = await createMachine({ cache: cacheFolder(), state, name: "fresh", address: "10.231.247.11", authorizedKey: readFileSync(`${key}.pub`, "utf8"), report: () => undefined });
   host = { ...made, identityFile: key };
   mkdirSync(join(folder, "bin"));
-  writeFileSync(join(folder, "bin", "nixos-anywhere"), FAKE);
-  chmodSync(join(folder, "bin", "nixos-anywhere"), 0o755);
+  writeFileSync(join(folder, "inner"), `${host.address} ${host.hostKey}\n`);
+  writeFileSync(agent, "agent");
+  // ssh-copy-id works below it.
+  process.env["HOME"] = join(folder, "home");
 });
 beforeEach(() => {
   process.env["PATH"] = `${join(folder, "bin")}:${PATH}`;
+  command(fake());
   said.length = 0;
   rmSync(join(folder, "called"), { force: true });
   vi.spyOn(process.stderr, "write").mockImplementation((line) => said.push(String(line)) > 0);
@@ -67,12 +89,14 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 afterAll(async () => {
+  process.env["HOME"] = HOME;
   await deleteMachine(state, "fresh", { forget: "generation" });
   expect(leftovers(state)).toEqual([]);
   rmSync(folder, { recursive: true });
+  rmSync(agent);
 });
 
-describe("nixos-anywhere, which checks no host key itself", () => {
+describe("what carries nixos-anywhere", () => {
   it("reaches the host that has the pinned key, from that host's own loopback", async () => {
     await startInstaller(host);
     expect(said.join("")).toMatch(/inner from 127\.0\.0\.1 \d+ 127\.0\.0\.1 22/);
@@ -80,54 +104,136 @@ describe("nixos-anywhere, which checks no host key itself", () => {
     expect(said.join("")).toContain("as nix copy does");
   });
 
-  it("is not even started for a host with another key", async () => {
+  it("starts nothing for a host with another key", async () => {
     await expect(startInstaller({ ...host, hostKey: stranger() })).rejects.toThrow(/Host key verification failed[^]*Nothing was done/);
     expect(called()).toBe(false);
   });
 
   it("reaches nothing when another host answers in between", async () => {
-    // The banner is asked for while the pinned key answers; what nixos-anywhere then uses pins another.
-    writeFileSync(join(folder, "bin", "nixos-anywhere"), FAKE.replace("set -u", `set -u\nfor proxy in $(echo "$@" | grep -o 'ProxyCommand=[^ ]*' | cut -d= -f2); do known=$(grep -o "UserKnownHostsFile=[^']*" $proxy | cut -d= -f2); cp $known ${folder}/saved; sed -i 's#ssh-ed25519 .*#${stranger()}#' $known; done`));
+    command(fake().replace("set -u\n", `set -u\n${taken()}`));
     await expect(startInstaller(host)).rejects.toThrow("failed (exit 7)");
-    expect(said.join("")).toContain("Host key verification failed");
+    // The outer connection's own word, by the name under which it pins.
+    expect(said.join("")).toMatch(/host key for holdfast-[0-9a-f]{16} has changed/i);
     expect(said.join("")).not.toContain("inner from");
-    writeFileSync(join(folder, "bin", "nixos-anywhere"), FAKE);
   });
 
-  it("would reach a host with any key without this: the control", async () => {
-    const out = execFileSync("ssh", ["-F", "none", "-i", host.identityFile!, "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=accept-new", `root@${host.address}`, "echo reached"], { stdio: ["ignore", "pipe", "ignore"] });
-    expect(out.toString()).toBe("reached\n");
-  });
-
-  it("is not started where the host's sshd forwards nothing", async () => {
-    const sshd = (command: string): Promise<string> => runOnHost(host, command, { deadline: 20_000, channel: "fresh" });
-    await sshd("echo 'AllowTcpForwarding no' > /etc/ssh/sshd_config.d/00-test.conf; systemctl reload ssh");
+  it("starts nothing where the host's sshd forwards nothing", async () => {
+    await on("echo 'AllowTcpForwarding no' > /etc/ssh/sshd_config.d/00-test.conf; systemctl reload ssh");
     await expect(startInstaller(host)).rejects.toThrow(/administratively prohibited[^]*AllowTcpForwarding/);
     expect(called()).toBe(false);
-    await sshd("rm /etc/ssh/sshd_config.d/00-test.conf; systemctl reload ssh");
+    await on("rm /etc/ssh/sshd_config.d/00-test.conf; systemctl reload ssh");
   });
 });
 
 describe("an installation", () => {
   it("sees the host over its pinned key, and refuses a disk that it does not have before anything is started", async () => {
-    const disk = "/dev/disk/by-id/virtio-none";
-    const seen = seenHost(await runOnHost(host, inspectCommand, { deadline: 20_000, channel: "fresh" }));
+    const seen = seenHost(await on(inspectCommand));
     expect(seen).toMatchObject({ system: "other", uid: 0, mark: "" });
     expect(seen.memory).toBeGreaterThan(100_000);
-    const settings = { nixos: nixosSchema.parse({ disks: { layout: "single", disk } }) } as Settings;
-    await expect(installNixos({ connection: host, generation: 1, node: "alice", flake: "./nix", settings })).rejects.toThrow(/no disk was touched:[^]*virtio-none is not on this host/);
+    await expect(installNixos({ connection: host, generation: 1, node: "alice", flake: "./nix", settings: single })).rejects.toThrow(/no disk was touched:[^]*virtio-none is not on this host/);
     expect(called()).toBe(false);
   });
 
-  it("takes a host that calls itself NixOS as it is", async () => {
-    await runOnHost(host, "cp /etc/os-release /root/os-release; rm /etc/os-release; printf 'ID=nixos\\n' > /etc/os-release", { deadline: 20_000, channel: "fresh" });
-    const settings = { nixos: nixosSchema.parse({ disks: { layout: "single", disk: "/dev/disk/by-id/virtio-none" } }) } as Settings;
-    expect(await installNixos({ connection: host, generation: 4, node: "alice", flake: "./nix", settings })).toEqual({ state: "present", generation: 4 });
+  it("does not take a host that calls itself NixOS for one that it has installed", async () => {
+    await on("rm /etc/os-release; printf 'ID=nixos\\n' > /etc/os-release");
+    await expect(installNixos({ connection: host, generation: 4, node: "alice", flake: "./nix", settings: single })).rejects.toThrow(/NixOS already, and not of the disks[^]*virtio-none is not on this host[^]*layout: kept/);
+    expect(called()).toBe(false);
+  });
+});
+
+describe("the system of a host that is NixOS and keeps its disks", () => {
+  const flake = join(folder, "flake");
+  const build = (): ReturnType<typeof installSystem> => installSystem({ connection: host, node: "alice", flake, settings: withDisk({ layout: "kept" }) });
+  const builtFrom = async ({ toplevel }: { readonly toplevel: string }): Promise<string> => on(`cat ${toplevel}`);
+
+  beforeAll(() => {
+    mkdirSync(flake);
+    // A system that says what hardware it was evaluated with.
+    writeFileSync(join(flake, "flake.nix"), `{
+      inputs.handover = { url = "path:./none"; flake = false; };
+      outputs = { handover, ... }: let
+        hardware = import (handover + "/hardware-configuration.nix") { };
+        imported = map (path: import path { }) (hardware.imports or [ ]);
+      in { holdfastSystems.alice = derivation {
+        name = "hardware"; system = "${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux"; builder = "/bin/sh"; args = [ "-c" "echo $device $loader > $out" ];
+        device = hardware.fileSystems."/".device; loader = map (one: one.boot.loader.grub.device) imported;
+      }; };
+    }`);
   });
 
-  it("gives a waiting host its disk's key as systemd wants it, without a terminal", async () => {
-    await runOnHost(host, "systemd-run --unit=asks sh -c 'systemd-ask-password --no-tty --timeout=20 \"disk\" > /root/answer'; sleep 1", { deadline: 20_000, channel: "fresh" });
-    await runOnHost(host, unlockCommand, { input: "k3y of the disk\n", deadline: 20_000, channel: "fresh" });
-    expect(await runOnHost(host, "sleep 0.5; cat /root/answer", { deadline: 20_000, channel: "fresh" })).toBe("k3y of the disk\n");
+  it("cannot be made without a hardware configuration, and the error says so", async () => {
+    await expect(build()).rejects.toThrow(/neither \/etc\/nixos\/hardware-configuration\.nix nor nixos-generate-config/);
+  });
+
+  it("has the one that NixOS's own program makes, made once", async () => {
+    await on(`printf '%s\\n' '#!/bin/sh' '[ "$*" = --show-hardware-config ] || exit 3' 'echo "{ ... }: { fileSystems.\\"/\\".device = \\"/dev/made-$(cat /proc/sys/kernel/random/uuid)\\"; }"' > /usr/local/bin/nixos-generate-config; chmod 755 /usr/local/bin/nixos-generate-config`);
+    const first = await build();
+    expect(await builtFrom(first)).toMatch(/^\/dev\/made-[0-9a-f-]{36}\n$/);
+    expect(await build()).toEqual(first);
+    expect(said.join("")).toContain("NixOS has made one");
+  });
+
+  it("has the host's own with what it imports, and changes when that changes", async () => {
+    await on(`mkdir -p /etc/nixos/boot; printf '%s\\n' '{ ... }: { imports = [ ./boot ]; fileSystems."/" = { device = "/dev/disk/by-uuid/1234"; fsType = "ext4"; }; }' > /etc/nixos/hardware-configuration.nix`);
+    await expect(build()).rejects.toThrow("/etc/nixos/boot/default.nix is imported");
+    await on(`echo '{ ... }: { boot.loader.grub.device = "/dev/vda"; }' > /etc/nixos/boot/default.nix; echo secret > /etc/nixos/other`);
+    const built = await build();
+    expect(await builtFrom(built)).toBe("/dev/disk/by-uuid/1234 /dev/vda\n");
+    expect(Object.keys(built.hardware!)).toEqual(["boot/default.nix", "hardware-configuration.nix"]);
+    expect(await on("ls /var/lib/holdfast/sources/*/handover"), "nothing else of /etc/nixos").not.toContain("other");
+    await on(`sed -i s/vda/vdb/ /etc/nixos/boot/default.nix`);
+    expect(await builtFrom(await build())).toContain("/dev/vdb");
+  });
+});
+
+describe.skipIf(unavailable !== undefined)("nixos-anywhere itself, which checks no host key", () => {
+  /** Its tar with the installer: this one's `run` notes that it ran, and stands for the reboot. */
+  const installer = (run: string): string => {
+    const tar = join(folder, "kexec.tar");
+    mkdirSync(join(folder, "tar", "kexec"), { recursive: true });
+    writeFileSync(join(folder, "tar", "kexec", "run"), `#!/bin/sh\n${run}`, { mode: 0o755 });
+    execFileSync("tar", ["--create", "--file", tar, "--directory", join(folder, "tar"), "kexec"]);
+    return tar;
+  };
+  const script = (tar: string): string => `exec bash ${checkout} --kexec ${tar} "$@"\n`;
+  /** What somebody who got in would have left. The look itself is one login. */
+  const traces = async (): Promise<{ logins: number; left: string }> => {
+    const [logins, ...left] = (await on("journalctl --unit ssh --no-pager | grep -c 'Accepted publickey'; cat /root/.ssh/authorized_keys | sha256sum; ls -A /root")).trim().split("\n");
+    return { logins: Number(logins), left: left.join(" ") };
+  };
+
+  beforeAll(async () => {
+    // It wants cpio for its initrd, which is not made here.
+    await on("command -v cpio >/dev/null || { printf '#!/bin/sh\\n' > /usr/local/bin/cpio; chmod 755 /usr/local/bin/cpio; }; rm /etc/os-release; printf 'ID=debian\\n' > /etc/os-release");
+  });
+
+  it("gets to no host with another key: no command, no file, no key", async () => {
+    const before = await traces();
+    command(`#!/bin/bash\n${taken()}${script(installer("echo ran > /root/ran"))}`);
+    await expect(startInstaller(host, 8000)).rejects.toThrow("did not end within");
+    expect(said.join("")).toContain("### Uploading install SSH keys ###");
+    expect(said.join("")).toMatch(/host key for holdfast-[0-9a-f]{16} has changed/i);
+    const after = await traces();
+    // The first look of ours, while the right host answered, and this one.
+    expect(after.logins - before.logins).toBe(2);
+    expect(after.left).toBe(before.left);
+  });
+
+  it("would get to any without what carries it: the control", async () => {
+    command(`#!/bin/bash\nkept=(); for argument in "$@"; do case "$argument" in ProxyCommand=*) kept+=(ProxyCommand=none) ;; *) kept+=("$argument") ;; esac; done; set -- "\${kept[@]}"\n${script(installer("echo ran > /root/ran"))}`);
+    await expect(startInstaller(host, 60_000)).rejects.toThrow("failed (exit 1)");
+    expect(await on("cat /root/ran; rm -r /root/ran /root/kexec")).toBe("ran\n");
+  });
+
+  it("brings its installer to the pinned host, and this is the host that comes back", async () => {
+    command(`#!/bin/bash\n${script(installer([
+      'echo "$0 $*" > /root/ran', "printf 'ID=nixos\\nVARIANT_ID=installer\\n' > /etc/os-release",
+      "systemd-run --quiet sh -c 'sleep 2; systemctl stop ssh.socket ssh; sleep 5; systemctl start ssh'", "echo machine will boot into nixos in 2s",
+    ].join("\n")))}`);
+    await startInstaller(host, 120_000);
+    expect(said.join("")).toContain("### Switching system into kexec ###");
+    expect(await on("cat /root/ran")).toContain("kexec/kexec/run");
+    expect(seenHost(await on(inspectCommand))).toMatchObject({ system: "installer", mark: "" });
+    expect(await on("journalctl --unit ssh --no-pager | grep 'Accepted publickey' | grep -c 'from 127.0.0.1'"), "by its loopback").toMatch(/^[1-9]/);
   });
 });

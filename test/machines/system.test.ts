@@ -117,8 +117,8 @@ beforeAll(async () => {
     place: { ...example.place, node: "alice" },
     authorizedKeys: [readFileSync(`${key}.pub`, "utf8").trim()],
     bitcoin: { ...example.bitcoin, peers: [chain.peer] },
-    tunnel: { ...example.tunnel, address: "10.231.201.1", publicKey: wg("pubkey", own), peers: [{ name: "phone", address: "10.231.201.2", publicKey: wg("pubkey", phone) }] },
-    firewall: { policy: [], ruleset: ruleset("one") },
+    tunnel: { ...example.tunnel!, address: "10.231.201.1", publicKey: wg("pubkey", own), peers: [{ name: "phone", address: "10.231.201.2", publicKey: wg("pubkey", phone) }] },
+    firewall: { policy: [], backend: "nftables", ruleset: ruleset("one") },
   };
 }, 900_000);
 
@@ -161,8 +161,8 @@ describe("the rehearsal system", () => {
     expect(await output("cd /etc/nix-bitcoin-secrets && stat -c '%n %U %G %a' *")).toBe([
       "bitcoin-rpcpassword-privileged bitcoin bitcoin 440", "lnd-cert lnd lnd 440", "lnd-key lnd lnd 440", "lnd-wallet-password lnd lnd 440", "wg-node-private-key root root 440", "wg-psk-phone root root 440",
     ].join("\n"));
-    expect(await output("wg show wg-node allowed-ips")).toBe(`${settings.tunnel.peers[0]!.publicKey}\t10.231.201.2/32`);
-    expect(await output("wg show wg-node public-key")).toBe(settings.tunnel.publicKey);
+    expect(await output("wg show wg-node allowed-ips")).toBe(`${settings.tunnel!.peers[0]!.publicKey}\t10.231.201.2/32`);
+    expect(await output("wg show wg-node public-key")).toBe(settings.tunnel!.publicKey);
     expect(await output("nft list table inet holdfast")).toContain("policy drop");
     expect(JSON.parse(await output("cat /etc/holdfast/settings.json"))).toEqual(settings);
     expect(await output("systemctl --failed --no-legend")).toBe("");
@@ -225,7 +225,7 @@ describe("the rehearsal system", () => {
 
   it("changes peers on the running interface", async () => {
     const before = await mainPids();
-    const renamed = { ...settings, tunnel: { ...settings.tunnel, peers: settings.tunnel.peers.map((peer) => ({ ...peer, address: "10.231.201.77" })) } };
+    const renamed = { ...settings, tunnel: { ...settings.tunnel!, peers: settings.tunnel!.peers.map((peer) => ({ ...peer, address: "10.231.201.77" })) } };
     const { code, said } = await change(await push("alice", renamed), "test");
     expect(code, said).toBe(0);
     expect(said).toBe("reloading the following units: wireguard-wg-node.service");

@@ -3,10 +3,17 @@
 let
   inherit (lib) mkOption types;
   account = types.submodule { freeformType = with types; attrsOf anything; };
-in {
+in
+{
   options.users = {
-    users = mkOption { type = types.attrsOf account; default = { }; };
-    groups = mkOption { type = types.attrsOf account; default = { }; };
+    users = mkOption {
+      type = types.attrsOf account;
+      default = { };
+    };
+    groups = mkOption {
+      type = types.attrsOf account;
+      default = { };
+    };
   };
   config = {
     # Whatever else nix-bitcoin sets in NixOS decides nothing about its secrets.

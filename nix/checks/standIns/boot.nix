@@ -2,19 +2,49 @@
 { lib, pkgs, ... }:
 let
   inherit (lib) mkOption types;
-  flag = default: mkOption { type = types.bool; inherit default; };
-  strings = mkOption { type = types.listOf types.str; default = [ ]; };
-  lines = mkOption { type = types.lines; default = ""; };
-  maybe = type: mkOption { type = types.nullOr type; default = null; };
-  count = default: mkOption { type = types.int; inherit default; };
+  flag =
+    default:
+    mkOption {
+      type = types.bool;
+      inherit default;
+    };
+  strings = mkOption {
+    type = types.listOf types.str;
+    default = [ ];
+  };
+  lines = mkOption {
+    type = types.lines;
+    default = "";
+  };
+  maybe =
+    type:
+    mkOption {
+      type = types.nullOr type;
+      default = null;
+    };
+  count =
+    default:
+    mkOption {
+      type = types.int;
+      inherit default;
+    };
 
   fileSystem = { name, ... }: {
     options = {
-      mountPoint = mkOption { type = types.str; default = name; };
+      mountPoint = mkOption {
+        type = types.str;
+        default = name;
+      };
       device = maybe types.str;
       label = maybe types.str;
-      fsType = mkOption { type = types.str; default = "auto"; };
-      options = mkOption { type = types.listOf types.str; default = [ "defaults" ]; };
+      fsType = mkOption {
+        type = types.str;
+        default = "auto";
+      };
+      options = mkOption {
+        type = types.listOf types.str;
+        default = [ "defaults" ];
+      };
       neededForBoot = flag false;
       noCheck = flag false;
       autoFormat = flag false;
@@ -24,7 +54,10 @@ let
   };
   luksDevice = { name, ... }: {
     options = {
-      name = mkOption { type = types.str; default = name; };
+      name = mkOption {
+        type = types.str;
+        default = name;
+      };
       device = mkOption { type = types.path; };
       keyFile = maybe types.str;
       allowDiscards = flag false;
@@ -34,64 +67,146 @@ let
       fallbackToPassword = flag false;
     };
   };
-  sysctl = types.attrsOf (types.nullOr (types.oneOf [ types.bool types.str types.int ]));
+  sysctl = types.attrsOf (
+    types.nullOr (
+      types.oneOf [
+        types.bool
+        types.str
+        types.int
+      ]
+    )
+  );
 in
 {
   options = {
     boot = {
-      kernel.sysctl = mkOption { type = sysctl; default = { }; };
+      kernel.sysctl = mkOption {
+        type = sysctl;
+        default = { };
+      };
       kernelParams = strings;
       kernelModules = strings;
       blacklistedKernelModules = strings;
       extraModprobeConfig = lines;
-      kernelPackages = mkOption { type = types.raw; default = pkgs.linuxPackages; };
-      supportedFilesystems = mkOption { type = types.either (types.listOf types.str) (types.attrsOf types.bool); default = [ ]; };
+      kernelPackages = mkOption {
+        type = types.raw;
+        default = pkgs.linuxPackages;
+      };
+      supportedFilesystems = mkOption {
+        type = types.either (types.listOf types.str) (types.attrsOf types.bool);
+        default = [ ];
+      };
       growPartition = flag false;
-      tmp = { cleanOnBoot = flag false; useTmpfs = flag false; };
+      tmp = {
+        cleanOnBoot = flag false;
+        useTmpfs = flag false;
+      };
       consoleLogLevel = count 4;
-      swraid = { enable = flag false; mdadmConf = lines; };
+      swraid = {
+        enable = flag false;
+        mdadmConf = lines;
+      };
       loader = {
-        timeout = mkOption { type = types.nullOr types.int; default = 5; };
+        timeout = mkOption {
+          type = types.nullOr types.int;
+          default = 5;
+        };
         grub = {
           enable = flag true;
-          device = mkOption { type = types.str; default = ""; };
+          device = mkOption {
+            type = types.str;
+            default = "";
+          };
           devices = strings;
           efiSupport = flag false;
           efiInstallAsRemovable = flag false;
           enableCryptodisk = flag false;
           configurationLimit = count 100;
           useOSProber = flag false;
-          mirroredBoots = mkOption { default = [ ]; type = types.listOf (types.submodule { options = { path = mkOption { type = types.str; }; devices = strings; efiSysMountPoint = maybe types.str; }; }); };
+          mirroredBoots = mkOption {
+            default = [ ];
+            type = types.listOf (
+              types.submodule {
+                options = {
+                  path = mkOption { type = types.str; };
+                  devices = strings;
+                  efiSysMountPoint = maybe types.str;
+                };
+              }
+            );
+          };
         };
-        systemd-boot = { enable = flag false; configurationLimit = maybe types.int; editor = flag true; };
-        efi = { canTouchEfiVariables = flag false; efiSysMountPoint = mkOption { type = types.str; default = "/boot"; }; };
+        systemd-boot = {
+          enable = flag false;
+          configurationLimit = maybe types.int;
+          editor = flag true;
+        };
+        efi = {
+          canTouchEfiVariables = flag false;
+          efiSysMountPoint = mkOption {
+            type = types.str;
+            default = "/boot";
+          };
+        };
       };
       initrd = {
         enable = flag true;
         availableKernelModules = strings;
         kernelModules = strings;
-        luks.devices = mkOption { type = types.attrsOf (types.submodule luksDevice); default = { }; };
+        luks.devices = mkOption {
+          type = types.attrsOf (types.submodule luksDevice);
+          default = { };
+        };
         luks.forceLuksSupportInInitrd = flag false;
         postDeviceCommands = lines;
-        secrets = mkOption { type = types.attrsOf (types.nullOr types.path); default = { }; };
-        supportedFilesystems = mkOption { type = types.either (types.listOf types.str) (types.attrsOf types.bool); default = [ ]; };
-        systemd = { enable = flag true; users.root.shell = maybe types.str; services = mkOption { type = types.attrsOf types.anything; default = { }; }; };
+        secrets = mkOption {
+          type = types.attrsOf (types.nullOr types.path);
+          default = { };
+        };
+        supportedFilesystems = mkOption {
+          type = types.either (types.listOf types.str) (types.attrsOf types.bool);
+          default = [ ];
+        };
+        systemd = {
+          enable = flag true;
+          users.root.shell = maybe types.str;
+          services = mkOption {
+            type = types.attrsOf types.anything;
+            default = { };
+          };
+        };
         network = {
           enable = flag false;
           flushBeforeStage2 = flag true;
           ssh = {
             enable = flag false;
-            port = mkOption { type = types.port; default = 22; };
+            port = mkOption {
+              type = types.port;
+              default = 22;
+            };
             authorizedKeys = strings;
-            hostKeys = mkOption { type = types.listOf (types.either types.str types.path); default = [ ]; };
+            hostKeys = mkOption {
+              type = types.listOf (types.either types.str types.path);
+              default = [ ];
+            };
             shell = maybe types.str;
           };
         };
       };
     };
-    fileSystems = mkOption { type = types.attrsOf (types.submodule fileSystem); default = { }; };
-    swapDevices = mkOption { type = types.listOf (types.attrsOf types.anything); default = [ ]; };
+    fileSystems = mkOption {
+      type = types.attrsOf (types.submodule fileSystem);
+      default = { };
+    };
+    swapDevices = mkOption {
+      type = types.listOf (types.attrsOf types.anything);
+      default = [ ];
+    };
     zramSwap.enable = flag false;
-    hardware = { enableRedistributableFirmware = flag false; cpu.intel.updateMicrocode = flag false; cpu.amd.updateMicrocode = flag false; };
+    hardware = {
+      enableRedistributableFirmware = flag false;
+      cpu.intel.updateMicrocode = flag false;
+      cpu.amd.updateMicrocode = flag false;
+    };
   };
 }

@@ -2,8 +2,17 @@
 { lib, ... }:
 {
   options.disko = {
-    devices = lib.mkOption { type = lib.types.attrsOf lib.types.anything; default = { }; };
-    enableConfig = lib.mkOption { type = lib.types.bool; default = true; };
-    memSize = lib.mkOption { type = lib.types.int; default = 1024; };
+    devices = lib.mkOption {
+      type = lib.types.attrsOf lib.types.anything;
+      default = { };
+    };
+    enableConfig = lib.mkOption {
+      type = lib.types.bool;
+      default = true;
+    };
+    memSize = lib.mkOption {
+      type = lib.types.int;
+      default = 1024;
+    };
   };
 }

@@ -5,12 +5,17 @@ rec {
   escapeSystemdPath =
     path:
     let
-      trimmed = lib.concatStringsSep "-" (builtins.filter (part: builtins.isString part && part != "") (builtins.split "/" path));
+      trimmed = lib.concatStringsSep "-" (
+        builtins.filter (part: builtins.isString part && part != "") (builtins.split "/" path)
+      );
     in
     lib.escapeC [ " " "+" "=" ":" "@" "%" ] trimmed;
 
   # systemd.service(5), "Command Lines".
   escapeSystemdExecArg =
-    argument: builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON (if builtins.isPath argument then "${argument}" else toString argument));
+    argument:
+    builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (
+      builtins.toJSON (if builtins.isPath argument then "${argument}" else toString argument)
+    );
   escapeSystemdExecArgs = lib.concatMapStringsSep " " escapeSystemdExecArg;
 }

@@ -2,7 +2,15 @@
 { lib, textFile }:
 let
   inherit (lib) types;
-  scalar = with types; nullOr (oneOf [ bool int float str path ]);
+  scalar =
+    with types;
+    nullOr (oneOf [
+      bool
+      int
+      float
+      str
+      path
+    ]);
   value =
     (types.oneOf [
       scalar
@@ -24,11 +32,13 @@ in
     toml = json;
     ini = _: {
       type = types.attrsOf (types.attrsOf (types.either scalar (types.listOf scalar)));
-      generate = name: content: textFile name (lib.generators.toINI { listsAsDuplicateKeys = true; } content);
+      generate =
+        name: content: textFile name (lib.generators.toINI { listsAsDuplicateKeys = true; } content);
     };
     keyValue = _: {
       type = types.attrsOf (types.either scalar (types.listOf scalar));
-      generate = name: content: textFile name (lib.generators.toKeyValue { listsAsDuplicateKeys = true; } content);
+      generate =
+        name: content: textFile name (lib.generators.toKeyValue { listsAsDuplicateKeys = true; } content);
     };
   };
 }

@@ -2,7 +2,9 @@
 # Files that a module writes there announce their content on stderr once somebody names their path, so that scripts can be read and checked.
 { lib }:
 let
-  storePath = name: seed: "/nix/store/${builtins.substring 0 32 (builtins.hashString "sha256" "${name}:${seed}")}-${name}";
+  storePath =
+    name: seed:
+    "/nix/store/${builtins.substring 0 32 (builtins.hashString "sha256" "${name}:${seed}")}-${name}";
 
   package =
     name: outPath: extra:
@@ -59,15 +61,36 @@ let
     interpreter = "${named "python3"}/bin/python3";
   };
   python3Packages = lib.genAttrs pythonNames named // {
-    callPackage = pkgs.callPackage;
+    inherit (pkgs) callPackage;
     toPythonApplication = application: application;
     python = pkgs.python3;
   };
-  pythonNames = [ "cachetools" "ecdsa" "hwi" "packaging" "pip" "pyln-client" "requests" "trezor" "twisted" "txzmq" "pythonRelaxDepsHook" "joinmarket" ];
+  pythonNames = [
+    "cachetools"
+    "ecdsa"
+    "hwi"
+    "packaging"
+    "pip"
+    "pyln-client"
+    "requests"
+    "trezor"
+    "twisted"
+    "txzmq"
+    "pythonRelaxDepsHook"
+    "joinmarket"
+  ];
 
-  nodePackage = path: {
-    mempool = lib.genAttrs [ "mempool-backend" "mempool-frontend" "mempool-rust-gbt" "mempool-nginx-conf" ] named;
-  }.${baseNameOf path} or (named (baseNameOf path));
+  nodePackage =
+    path:
+    {
+      mempool = lib.genAttrs [
+        "mempool-backend"
+        "mempool-frontend"
+        "mempool-rust-gbt"
+        "mempool-nginx-conf"
+      ] named;
+    }
+    .${baseNameOf path} or (named (baseNameOf path));
 
   pkgs = lib.genAttrs names named // {
     inherit lib;
@@ -90,9 +113,15 @@ let
       mkDerivation = arguments: named (arguments.name or arguments.pname);
     };
     runtimeShell = "${named "bash"}/bin/bash";
-    linuxPackages = { kernel = named "linux"; };
-    linuxPackages_latest = { kernel = named "linux-latest"; };
-    linuxPackages_hardened = { kernel = named "linux-hardened"; };
+    linuxPackages = {
+      kernel = named "linux";
+    };
+    linuxPackages_latest = {
+      kernel = named "linux-latest";
+    };
+    linuxPackages_hardened = {
+      kernel = named "linux-hardened";
+    };
     writers = {
       writeBash = script;
       writeDash = script;
@@ -100,8 +129,10 @@ let
       writeDashBin = program;
       writeJSON = name: value: textFile name (builtins.toJSON value);
     };
-    writeScript = name: text: written (if lib.hasInfix "sh\n" text then "bash" else "text") name "" text;
-    writeScriptBin = name: text: written (if lib.hasInfix "sh\n" text then "bash" else "text") name "/bin/${name}" text;
+    writeScript =
+      name: text: written (if lib.hasInfix "sh\n" text then "bash" else "text") name "" text;
+    writeScriptBin =
+      name: text: written (if lib.hasInfix "sh\n" text then "bash" else "text") name "/bin/${name}" text;
     writeShellScript = script;
     writeShellScriptBin = program;
     writeShellApplication = { name, text, ... }: program name text;
@@ -115,10 +146,27 @@ let
         ...
       }:
       written (if lib.hasPrefix "#!" text then "bash" else "text") name destination text;
-    runCommand = name: _: commands: written "bash" name "/built-by" commands;
-    runCommandLocal = name: _: commands: written "bash" name "/built-by" commands;
-    fetchurl = { name ? baseNameOf url, url, ... }: named name;
-    fetchFromGitHub = { owner, repo, rev, ... }: named "${owner}-${repo}" // { inherit rev; };
+    runCommand =
+      name: _: commands:
+      written "bash" name "/built-by" commands;
+    runCommandLocal =
+      name: _: commands:
+      written "bash" name "/built-by" commands;
+    fetchurl =
+      {
+        name ? baseNameOf url,
+        url,
+        ...
+      }:
+      named name;
+    fetchFromGitHub =
+      {
+        owner,
+        repo,
+        rev,
+        ...
+      }:
+      named "${owner}-${repo}" // { inherit rev; };
     linkFarm = name: _: named name;
     symlinkJoin = { name, ... }: named name;
     buildEnv = { name, ... }: named name;

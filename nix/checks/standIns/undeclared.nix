@@ -4,7 +4,9 @@ let
   # Definitions arrive as nests of one attribute each; a condition or a value ends the name.
   path =
     value:
-    if builtins.isAttrs value && !(value ? _type) && builtins.length (builtins.attrNames value) == 1 then
+    if
+      builtins.isAttrs value && !(value ? _type) && builtins.length (builtins.attrNames value) == 1
+    then
       let
         name = builtins.head (builtins.attrNames value);
       in

@@ -34,10 +34,12 @@ let
     type = types.lines;
     default = "";
   };
-  flag = default: mkOption {
-    type = types.bool;
-    inherit default;
-  };
+  flag =
+    default:
+    mkOption {
+      type = types.bool;
+      inherit default;
+    };
 
   dependencies = {
     after = "After";
@@ -56,23 +58,44 @@ let
   common = {
     options = lib.mapAttrs (_: _: names) dependencies // {
       enable = flag true;
-      description = mkOption { type = types.singleLineStr; default = ""; };
+      description = mkOption {
+        type = types.singleLineStr;
+        default = "";
+      };
       documentation = strings;
       wantedBy = names;
       requiredBy = names;
       upheldBy = names;
       aliases = names;
       unitConfig = section;
-      restartTriggers = mkOption { type = types.listOf types.unspecified; default = [ ]; };
-      reloadTriggers = mkOption { type = types.listOf types.unspecified; default = [ ]; };
+      restartTriggers = mkOption {
+        type = types.listOf types.unspecified;
+        default = [ ];
+      };
+      reloadTriggers = mkOption {
+        type = types.listOf types.unspecified;
+        default = [ ];
+      };
       stopIfChanged = flag true;
       restartIfChanged = flag true;
       reloadIfChanged = flag false;
       stopOnRemoval = flag true;
       notSocketActivated = flag false;
-      overrideStrategy = mkOption { type = types.enum [ "asDropinIfExists" "asDropin" ]; default = "asDropinIfExists"; };
-      startLimitBurst = mkOption { type = types.nullOr types.int; default = null; };
-      startLimitIntervalSec = mkOption { type = types.nullOr types.int; default = null; };
+      overrideStrategy = mkOption {
+        type = types.enum [
+          "asDropinIfExists"
+          "asDropin"
+        ];
+        default = "asDropinIfExists";
+      };
+      startLimitBurst = mkOption {
+        type = types.nullOr types.int;
+        default = null;
+      };
+      startLimitIntervalSec = mkOption {
+        type = types.nullOr types.int;
+        default = null;
+      };
     };
   };
 
@@ -89,21 +112,50 @@ let
   service =
     { config, name, ... }:
     let
-      job = kind: lib.getExe (pkgs.writeShellScriptBin "${name}-${lib.toLower kind}" "set -e\n\n${config.${kind}}\n${lib.optionalString (kind == "script") config.scriptArgs}");
+      job =
+        kind:
+        lib.getExe (
+          pkgs.writeShellScriptBin "${name}-${lib.toLower kind}" "set -e\n\n${config.${kind}}\n${
+            lib.optionalString (kind == "script") config.scriptArgs
+          }"
+        );
       both = kind: if kind == "script" || kind == "reload" then job kind else [ (job kind) ];
     in
     {
       options = lib.mapAttrs (_: _: commands) scripts // {
-        scriptArgs = mkOption { type = types.str; default = ""; };
-        scriptIsExecStart = mkOption { type = types.bool; internal = true; };
+        scriptArgs = mkOption {
+          type = types.str;
+          default = "";
+        };
+        scriptIsExecStart = mkOption {
+          type = types.bool;
+          internal = true;
+        };
         serviceConfig = section;
-        confinement = mkOption { type = types.attrsOf types.anything; default = { }; };
+        confinement = mkOption {
+          type = types.attrsOf types.anything;
+          default = { };
+        };
         environment = mkOption {
-          type = with types; attrsOf (nullOr (oneOf [ str path package int ]));
+          type =
+            with types;
+            attrsOf (
+              nullOr (oneOf [
+                str
+                path
+                package
+                int
+              ])
+            );
           default = { };
         };
         path = mkOption {
-          type = with types; listOf (oneOf [ package str ]);
+          type =
+            with types;
+            listOf (oneOf [
+              package
+              str
+            ]);
           default = [ ];
         };
         startAt = mkOption {
@@ -115,8 +167,12 @@ let
       };
       config = {
         scriptIsExecStart = config.script != "" && (config.serviceConfig.ExecStart or null) == job "script";
-        serviceConfig = lib.mkMerge (lib.mapAttrsToList (kind: key: lib.mkIf (config.${kind} != "") { ${key} = both kind; }) scripts);
-        environment.PATH = lib.mkIf (config.path != [ ]) "${lib.makeBinPath config.path}:${lib.makeSearchPathOutput "bin" "sbin" config.path}";
+        serviceConfig = lib.mkMerge (
+          lib.mapAttrsToList (kind: key: lib.mkIf (config.${kind} != "") { ${key} = both kind; }) scripts
+        );
+        environment.PATH =
+          lib.mkIf (config.path != [ ])
+            "${lib.makeBinPath config.path}:${lib.makeSearchPathOutput "bin" "sbin" config.path}";
       };
     };
 
@@ -124,11 +180,20 @@ let
     { config, ... }:
     {
       options = {
-        name = mkOption { type = types.str; internal = true; };
+        name = mkOption {
+          type = types.str;
+          internal = true;
+        };
         what = mkOption { type = types.str; };
         where = mkOption { type = types.str; };
-        type = mkOption { type = types.str; default = ""; };
-        options = mkOption { type = types.commas; default = ""; };
+        type = mkOption {
+          type = types.str;
+          default = "";
+        };
+        options = mkOption {
+          type = types.commas;
+          default = "";
+        };
         mountConfig = section;
       };
       config = {
@@ -146,7 +211,10 @@ let
     { config, ... }:
     {
       options = {
-        name = mkOption { type = types.str; internal = true; };
+        name = mkOption {
+          type = types.str;
+          internal = true;
+        };
         where = mkOption { type = types.str; };
         automountConfig = section;
       };
@@ -159,32 +227,64 @@ let
     listenDatagrams = strings;
   };
 
-  line = key: value: "${key}=${if builtins.isBool value then lib.boolToString value else toString value}\n";
-  lines = lib.concatMapAttrsStringSep "" (key: value: lib.concatMapStrings (line key) (lib.toList value));
+  line =
+    key: value: "${key}=${if builtins.isBool value then lib.boolToString value else toString value}\n";
+  lines = lib.concatMapAttrsStringSep "" (
+    key: value: lib.concatMapStrings (line key) (lib.toList value)
+  );
 
   unitSection =
     data:
-    lib.filterAttrs (_: value: value != [ ]) (lib.mapAttrs' (option: key: lib.nameValuePair key (lib.optional (data.${option} != [ ]) (toString data.${option}))) dependencies)
+    lib.filterAttrs (_: value: value != [ ]) (
+      lib.mapAttrs' (
+        option: key: lib.nameValuePair key (lib.optional (data.${option} != [ ]) (toString data.${option}))
+      ) dependencies
+    )
     // lib.optionalAttrs (data.description != "") { Description = data.description; }
     // lib.optionalAttrs (data.startLimitBurst != null) { StartLimitBurst = data.startLimitBurst; }
-    // lib.optionalAttrs (data.startLimitIntervalSec != null) { StartLimitIntervalSec = data.startLimitIntervalSec; }
+    // lib.optionalAttrs (data.startLimitIntervalSec != null) {
+      StartLimitIntervalSec = data.startLimitIntervalSec;
+    }
     // data.unitConfig;
 
-  environment = data: lib.mapAttrsToList (key: value: "Environment=${builtins.toJSON "${key}=${toString value}"}\n") (lib.filterAttrs (_: value: value != null) (data.environment or { }));
+  environment =
+    data:
+    lib.mapAttrsToList (key: value: "Environment=${builtins.toJSON "${key}=${toString value}"}\n") (
+      lib.filterAttrs (_: value: value != null) (data.environment or { })
+    );
 
   ownSection =
     name: attribute: data:
     lib.optionalString (name != null) (
       "\n[${name}]\n"
       + lib.concatStrings (environment data)
-      + lines (lib.optionalAttrs (data ? listenStreams) { ListenStream = data.listenStreams; ListenDatagram = data.listenDatagrams; } // data.${attribute})
+      + lines (
+        lib.optionalAttrs (data ? listenStreams) {
+          ListenStream = data.listenStreams;
+          ListenDatagram = data.listenDatagrams;
+        }
+        // data.${attribute}
+      )
     );
 
   render = name: attribute: data: {
-    inherit (data) enable wantedBy requiredBy aliases;
+    inherit (data)
+      enable
+      wantedBy
+      requiredBy
+      aliases
+      ;
     text = "[Unit]\n" + lines (unitSection data) + ownSection name attribute data;
   };
 in
 {
-  inherit common service mount automount listening section render;
+  inherit
+    common
+    service
+    mount
+    automount
+    listening
+    section
+    render
+    ;
 }

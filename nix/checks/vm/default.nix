@@ -41,7 +41,8 @@ let
   };
 
   test =
-    name: { nodes, testScript }:
+    name:
+    { nodes, testScript }:
     pkgs.testers.runNixOSTest {
       inherit name testScript;
       # The test's driver knows machines by their host names.

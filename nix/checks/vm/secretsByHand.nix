@@ -1,8 +1,20 @@
 # Secrets without a bundle: what the agent would install, made on the machine, for tests of what comes after it.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   phone = builtins.fromJSON (builtins.readFile ./phone.json);
-  making = name: if name == "wg-node-private-key" then "wg genkey" else if name == "wg-psk-phone" then "echo ${phone.presharedKey}" else "openssl rand -hex 20";
+  making =
+    name:
+    if name == "wg-node-private-key" then
+      "wg genkey"
+    else if name == "wg-psk-phone" then
+      "echo ${phone.presharedKey}"
+    else
+      "openssl rand -hex 20";
 in
 {
   systemd.services.holdfast-secrets = {

@@ -1,5 +1,10 @@
 # A peer with its keys reaches inside the tunnel what the policy gives to tunnels, and nothing else.
-{ pkgs, machine, phone, ... }:
+{
+  pkgs,
+  machine,
+  phone,
+  ...
+}:
 {
   nodes = {
     node.imports = [

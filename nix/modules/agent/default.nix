@@ -1,9 +1,15 @@
 # The agent on its host: program, settings, the gate and what it opens. What holds an identity is in the identity target, which nothing but the gate starts.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   cfg = config.holdfast.agent;
   layout = import ./layout.nix;
+  confinement = import ./confinement.nix { inherit layout; };
 
   # Its store path depends on the program alone, and not on the settings that came with it.
   program = builtins.path {
@@ -15,17 +21,64 @@ let
   closed = members ++ map (name: "${name}.service") cfg.gatesOwnUnits ++ [ layout.identityTarget ];
 
   # Links by which one unit starts another. `requisite`, `after` and `partOf` start nothing.
-  starts = unit: (unit.wants or [ ]) ++ (unit.requires or [ ]) ++ (unit.bindsTo or [ ]) ++ (unit.upholds or [ ]);
+  starts =
+    unit:
+    (unit.wants or [ ]) ++ (unit.requires or [ ]) ++ (unit.bindsTo or [ ]) ++ (unit.upholds or [ ]);
   startedBy = unit: (unit.wantedBy or [ ]) ++ (unit.requiredBy or [ ]) ++ (unit.upheldBy or [ ]);
-  unitsOf = kind: lib.mapAttrsToList (name: unit: { name = "${name}.${kind}"; inherit unit; }) config.systemd."${kind}s";
-  outsiders = lib.filter ({ name, ... }: !lib.elem name closed) (lib.concatMap unitsOf [ "service" "target" "socket" "timer" "path" ]);
+  unitsOf =
+    kind:
+    lib.mapAttrsToList (name: unit: {
+      name = "${name}.${kind}";
+      inherit unit;
+    }) config.systemd."${kind}s";
+  outsiders = lib.filter ({ name, ... }: !lib.elem name closed) (
+    lib.concatMap unitsOf [
+      "service"
+      "target"
+      "socket"
+      "timer"
+      "path"
+    ]
+  );
   reaching =
-    lib.filter (link: lib.elem link.to closed) (lib.concatMap ({ name, unit }: map (to: { from = name; inherit to; }) (starts unit)) outsiders)
-    ++ lib.concatMap ({ name, unit }: map (from: { inherit from; to = name; }) (lib.subtractLists closed (startedBy unit)))
-      (lib.filter ({ name, ... }: lib.elem name closed) (lib.concatMap unitsOf [ "service" "target" ]));
+    lib.filter (link: lib.elem link.to closed) (
+      lib.concatMap (
+        { name, unit }:
+        map (to: {
+          from = name;
+          inherit to;
+        }) (starts unit)
+      ) outsiders
+    )
+    ++
+      lib.concatMap
+        (
+          { name, unit }:
+          map (from: {
+            inherit from;
+            to = name;
+          }) (lib.subtractLists closed (startedBy unit))
+        )
+        (
+          lib.filter ({ name, ... }: lib.elem name closed) (
+            lib.concatMap unitsOf [
+              "service"
+              "target"
+            ]
+          )
+        );
 
   # Timers, paths and sockets start the service of their own name, too.
-  byName = lib.concatMap (kind: lib.filter (name: lib.elem "${name}.service" closed) (lib.attrNames config.systemd."${kind}s")) [ "timer" "path" "socket" ];
+  byName =
+    lib.concatMap
+      (
+        kind: lib.filter (name: lib.elem "${name}.service" closed) (lib.attrNames config.systemd."${kind}s")
+      )
+      [
+        "timer"
+        "path"
+        "socket"
+      ];
 in
 {
   options.holdfast.agent = {
@@ -65,36 +118,6 @@ in
       internal = true;
       description = "Services, without their suffix, that the gate starts one by one.";
     };
-    serviceConfig = mkOption {
-      type = types.attrsOf types.anything;
-      readOnly = true;
-      internal = true;
-      description = "What units of the agent that run for long have in common.";
-      default = {
-        NoNewPrivileges = true;
-        ProtectSystem = "strict";
-        ReadWritePaths = [ layout.state "/run/holdfast" "-${layout.lnd}" ];
-        ProtectHome = true;
-        PrivateTmp = true;
-        PrivateDevices = true;
-        ProtectClock = true;
-        ProtectHostname = true;
-        ProtectKernelLogs = true;
-        ProtectKernelModules = true;
-        ProtectKernelTunables = true;
-        ProtectControlGroups = true;
-        RestrictNamespaces = true;
-        RestrictRealtime = true;
-        RestrictSUIDSGID = true;
-        LockPersonality = true;
-        RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
-        SystemCallArchitectures = "native";
-        # For restic, which wants a home.
-        CacheDirectory = "holdfast";
-        Environment = "XDG_CACHE_HOME=/var/cache/holdfast";
-        StandardInput = "null";
-      };
-    };
   };
 
   config = lib.mkIf cfg.enable {
@@ -127,7 +150,11 @@ in
 
     # While a system is on trial or taken back: the secrets that go with it, once their owners exist and before any of its units starts.
     system.activationScripts.holdfast = {
-      deps = [ "users" "groups" "etc" ];
+      deps = [
+        "users"
+        "groups"
+        "etc"
+      ];
       text = ''
         for record in ${layout.activation}*; do
           if [[ -e $record ]]; then ${cfg.package}/bin/holdfast-agent place-secrets < /dev/null; break; fi
@@ -141,7 +168,10 @@ in
       description = "The machine is up, and the gate was asked";
       requires = [ "multi-user.target" ];
       after = [ "multi-user.target" ];
-      conflicts = [ "rescue.service" "rescue.target" ];
+      conflicts = [
+        "rescue.service"
+        "rescue.target"
+      ];
       unitConfig = {
         AllowIsolate = true;
         X-OnlyManualStart = true;
@@ -153,32 +183,39 @@ in
       unitConfig.X-OnlyManualStart = true;
     };
 
-    systemd.services = lib.genAttrs cfg.identityUnits (_: {
-      wantedBy = lib.mkForce [ layout.identityTarget ];
-      requiredBy = lib.mkForce [ ];
-      partOf = [ layout.identityTarget ];
-      unitConfig.X-OnlyManualStart = true;
-    }) // {
-      holdfast-gate = {
-        description = "Holdfast: decide whether this host may be the node";
-        after = [ layout.secretsTarget "bitcoind.service" ];
-        requires = [ layout.secretsTarget ];
-        wants = [ "bitcoind.service" ];
-        wantedBy = [ "holdfast-node.target" ];
-        path = [ pkgs.restic ];
-        unitConfig = {
-          X-OnlyManualStart = true;
-          # A disk that is not mounted looks like one without a wallet.
-          RequiresMountsFor = [ layout.state layout.lnd layout.clightning layout.bunker layout.tor ];
-        };
-        serviceConfig = cfg.serviceConfig // {
-          # It may wait for hours: a oneshot would be a job for as long, and the machine would count as starting.
-          Type = "exec";
-          ExecStart = "${cfg.package}/bin/holdfast-agent gate";
-          # It puts identities that lie in files into their places.
-          ReadWritePaths = cfg.serviceConfig.ReadWritePaths ++ [ "-${layout.clightning}" "-${layout.bunker}" "-${layout.tor}" ];
+    systemd.services =
+      lib.genAttrs cfg.identityUnits (_: {
+        wantedBy = lib.mkForce [ layout.identityTarget ];
+        requiredBy = lib.mkForce [ ];
+        partOf = [ layout.identityTarget ];
+        unitConfig.X-OnlyManualStart = true;
+      })
+      // {
+        holdfast-gate = {
+          description = "Holdfast: decide whether this host may be the node";
+          after = [
+            layout.secretsTarget
+            "bitcoind.service"
+          ];
+          requires = [ layout.secretsTarget ];
+          wants = [ "bitcoind.service" ];
+          wantedBy = [ "holdfast-node.target" ];
+          path = [ pkgs.restic ];
+          unitConfig = {
+            X-OnlyManualStart = true;
+            # A disk that is not mounted looks like one without a wallet.
+            RequiresMountsFor = [
+              layout.state
+              layout.lnd
+              layout.clightning
+              layout.bunker
+              layout.tor
+            ];
+          };
+          serviceConfig = confinement.gate // {
+            ExecStart = "${cfg.package}/bin/holdfast-agent gate";
+          };
         };
       };
-    };
   };
 }

@@ -11,7 +11,11 @@ let
   networkDir = "${layout.clightning}/${if network == "mainnet" then "bitcoin" else network}";
   secret = "${networkDir}/hsm_secret";
 
-  databases = if clightning.wallet == null then [ ] else lib.splitString ":" (lib.removePrefix "sqlite3://" clightning.wallet);
+  databases =
+    if clightning.wallet == null then
+      [ ]
+    else
+      lib.splitString ":" (lib.removePrefix "sqlite3://" clightning.wallet);
   isReplicated = clightning.replication.enable && lib.length databases == 2;
 in
 {
@@ -22,7 +26,9 @@ in
       {
         assertion = clightning.enable && agent.enable;
         message = ''
-          holdfast.cln-identity guards Core Lightning, and ${if clightning.enable then "holdfast.agent" else "services.clightning"} is off.
+          holdfast.cln-identity guards Core Lightning, and ${
+            if clightning.enable then "holdfast.agent" else "services.clightning"
+          } is off.
           Turn it on, or turn holdfast.cln-identity off.
         '';
       }
@@ -42,10 +48,11 @@ in
       }
     ];
 
-    holdfast.agent.identityUnits =
-      [ "clightning" ]
-      ++ lib.optional config.services.clightning-rest.enable "clightning-rest"
-      ++ lib.optional (config.services.rtl.enable && config.services.rtl.nodes.clightning.enable) "rtl";
+    holdfast.agent.identityUnits = [
+      "clightning"
+    ]
+    ++ lib.optional config.services.clightning-rest.enable "clightning-rest"
+    ++ lib.optional (config.services.rtl.enable && config.services.rtl.nodes.clightning.enable) "rtl";
 
     systemd.services = {
       clightning = {
@@ -74,9 +81,14 @@ in
       };
 
       # Its shop runs without Lightning until the gate has opened it.
-      btcpayserver = lib.mkIf (config.services.btcpayserver.enable && config.services.btcpayserver.lightningBackend == "clightning") {
-        wants = lib.mkForce [ "nbxplorer.service" ];
-      };
+      btcpayserver =
+        lib.mkIf
+          (
+            config.services.btcpayserver.enable && config.services.btcpayserver.lightningBackend == "clightning"
+          )
+          {
+            wants = lib.mkForce [ "nbxplorer.service" ];
+          };
     };
   };
 }

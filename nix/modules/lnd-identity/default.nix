@@ -1,5 +1,10 @@
 # LND's wallet is made and opened by the gate alone. nix-bitcoin's own unit would generate a seed where it finds no wallet: what it runs before LND is cut short here.
-{ config, lib, options, ... }:
+{
+  config,
+  lib,
+  options,
+  ...
+}:
 let
   cfg = config.holdfast.lnd-identity;
   inherit (config.services) lnd;
@@ -13,22 +18,36 @@ let
   wallet = "${networkDir}/wallet.db";
 
   # What nix-bitcoin's module says itself, before anybody overrides it.
-  theirs = lib.concatMap (definition: lib.optional (definition.value ? lnd.preStart) definition.value.lnd.preStart) (
-    lib.filter (definition: lib.hasSuffix "/modules/lnd.nix" (toString definition.file)) options.systemd.services.definitionsWithLocations
+  theirs =
+    lib.concatMap
+      (definition: lib.optional (definition.value ? lnd.preStart) definition.value.lnd.preStart)
+      (
+        lib.filter (
+          definition: lib.hasSuffix "/modules/lnd.nix" (toString definition.file)
+        ) options.systemd.services.definitionsWithLocations
+      );
+  parts = lib.splitString "if [[ ! -f ${lnd.networkDir}/wallet.db ]]; then" (
+    lib.concatStrings theirs
   );
-  parts = lib.splitString "if [[ ! -f ${lnd.networkDir}/wallet.db ]]; then" (lib.concatStrings theirs);
-  isKnown = lib.length theirs == 1 && lib.length parts == 2 && !lib.hasInfix "lndinit" (lib.head parts);
+  isKnown =
+    lib.length theirs == 1 && lib.length parts == 2 && !lib.hasInfix "lndinit" (lib.head parts);
   # It writes lnd.conf, the RPC password included.
   configure = if isKnown then lib.head parts else "exit 1\n";
 
-  ofUnopened = lib.replaceStrings [ "'${lnd.dataDir}/lnd.conf'" ] [ ''"$RUNTIME_DIRECTORY/lnd.conf"'' ];
+  ofUnopened =
+    lib.replaceStrings
+      [ "'${lnd.dataDir}/lnd.conf'" ]
+      [ ''"$RUNTIME_DIRECTORY/lnd.conf"'' ];
   unopenedAddress = if netns.enable then netns.netns.lnd.address else "127.0.0.1";
 
   # Wants, not Requires: a restarted bitcoind must not restart what only the gate may start.
   onChain = {
     requires = lib.mkForce [ layout.secretsTarget ];
     wants = [ "bitcoind.service" ];
-    after = [ "bitcoind.service" layout.secretsTarget ];
+    after = [
+      "bitcoind.service"
+      layout.secretsTarget
+    ];
     unitConfig = {
       X-OnlyManualStart = true;
       RequiresMountsFor = [ layout.lnd ];
@@ -43,7 +62,9 @@ in
       {
         assertion = lnd.enable && agent.enable;
         message = ''
-          holdfast.lnd-identity guards LND, and ${if lnd.enable then "holdfast.agent" else "services.lnd"} is off.
+          holdfast.lnd-identity guards LND, and ${
+            if lnd.enable then "holdfast.agent" else "services.lnd"
+          } is off.
           Turn it on, or turn holdfast.lnd-identity off.
         '';
       }
@@ -66,18 +87,19 @@ in
     services.lnd.dataDir = "${layout.lnd}/data";
     systemd.tmpfiles.rules = [ "d '${layout.lnd}' 0750 ${lnd.user} ${lnd.group} - -" ];
 
-    holdfast.agent.identityUnits =
-      [ "lnd" ]
-      ++ lib.optional config.services.lightning-loop.enable "lightning-loop"
-      ++ lib.optional config.services.lightning-pool.enable "lightning-pool"
-      ++ lib.optional (config.services.rtl.enable && config.services.rtl.nodes.lnd.enable) "rtl";
+    holdfast.agent.identityUnits = [
+      "lnd"
+    ]
+    ++ lib.optional config.services.lightning-loop.enable "lightning-loop"
+    ++ lib.optional config.services.lightning-pool.enable "lightning-pool"
+    ++ lib.optional (config.services.rtl.enable && config.services.rtl.nodes.lnd.enable) "rtl";
     holdfast.agent.gatesOwnUnits = [ "lnd-unopened" ];
 
     systemd.services = {
       lnd = lib.mkMerge [
         onChain
         {
-          after = [ "wireguard-wg-node.service" "lnd-unopened.service" ];
+          after = [ "lnd-unopened.service" ];
           conflicts = [ "lnd-unopened.service" ];
           preStart = lib.mkForce ''
             [[ -e ${wallet} ]] || {
@@ -100,11 +122,19 @@ in
             sed -i -e '/^wallet-unlock-password-file=/d' -e '/^listen=/d' -e '/^externalip=/d' -e '/^restlisten=/d' "$RUNTIME_DIRECTORY/lnd.conf"
             printf '%s\n' 'nolisten=true' 'restlisten=${unopenedAddress}:${toString lnd.restPort}' >> "$RUNTIME_DIRECTORY/lnd.conf"
           '';
-          serviceConfig = removeAttrs config.systemd.services.lnd.serviceConfig [ "ExecStart" "ExecStartPre" "ExecStartPost" "Restart" "RestartSec" ] // {
-            ExecStart = "${lnd.package}/bin/lnd --configfile=/run/lnd-unopened/lnd.conf";
-            RuntimeDirectory = "lnd-unopened";
-            RuntimeDirectoryMode = "0700";
-          };
+          serviceConfig =
+            removeAttrs config.systemd.services.lnd.serviceConfig [
+              "ExecStart"
+              "ExecStartPre"
+              "ExecStartPost"
+              "Restart"
+              "RestartSec"
+            ]
+            // {
+              ExecStart = "${lnd.package}/bin/lnd --configfile=/run/lnd-unopened/lnd.conf";
+              RuntimeDirectory = "lnd-unopened";
+              RuntimeDirectoryMode = "0700";
+            };
         }
         (lib.mkIf netns.enable {
           bindsTo = [ "netns-lnd.service" ];
@@ -113,9 +143,12 @@ in
       ];
 
       # Its shop runs without Lightning until the gate has opened it.
-      btcpayserver = lib.mkIf (config.services.btcpayserver.enable && config.services.btcpayserver.lightningBackend == "lnd") {
-        wants = lib.mkForce [ "nbxplorer.service" ];
-      };
+      btcpayserver =
+        lib.mkIf
+          (config.services.btcpayserver.enable && config.services.btcpayserver.lightningBackend == "lnd")
+          {
+            wants = lib.mkForce [ "nbxplorer.service" ];
+          };
 
       holdfast-lnd-door = lib.mkIf netns.enable {
         description = "Carry the agent's connections into LND's network namespace";

@@ -99,7 +99,9 @@ in
         rpcbind=${bitcoind.rpc.address}
         rpcport=${toString bitcoind.rpc.port}
         ${optionalString bitcoind.listen "bind=${bitcoind.address}:${toString bitcoind.port}"}
-        ${optionalString (bitcoind.listen && bitcoind.onionPort != null) "bind=${bitcoind.address}:${toString bitcoind.onionPort}=onion"}
+        ${optionalString (
+          bitcoind.listen && bitcoind.onionPort != null
+        ) "bind=${bitcoind.address}:${toString bitcoind.onionPort}=onion"}
         ${optionalString bitcoind.listenWhitelisted "whitebind=${bitcoind.address}:${toString bitcoind.whitelistedPort}"}
         ${concatMapStrings (node: "addnode=${node}\n") bitcoind.addnodes}
       '';

@@ -27,15 +27,39 @@ in
       {
         assertion = config.security.doas.enable && !config.security.sudo.enable;
         message = ''
-          nix-bitcoin writes the operator's rights for doas or for sudo, and holdfast.operator knows doas alone; security.${if config.security.sudo.enable then "sudo.enable is on" else "doas.enable is off"}.
+          nix-bitcoin writes the operator's rights for doas or for sudo, and holdfast.operator knows doas alone; security.${
+            if config.security.sudo.enable then "sudo.enable is on" else "doas.enable is off"
+          }.
           Leave both as the preset secure-node has them.
         '';
       }
       {
-        assertion = lib.all (user: user.password == null && user.hashedPasswordFile == null && user.initialHashedPassword == null && lib.elem user.hashedPassword [ null "!" ]) (lib.attrValues config.users.users);
+        assertion = lib.all (
+          user:
+          user.password == null
+          && user.hashedPasswordFile == null
+          && user.initialHashedPassword == null
+          && lib.elem user.hashedPassword [
+            null
+            "!"
+          ]
+        ) (lib.attrValues config.users.users);
         message = ''
           An account has a password: ${
-            lib.concatStringsSep ", " (lib.attrNames (lib.filterAttrs (_: user: user.password != null || user.hashedPasswordFile != null || user.initialHashedPassword != null || !lib.elem user.hashedPassword [ null "!" ]) config.users.users))
+            lib.concatStringsSep ", " (
+              lib.attrNames (
+                lib.filterAttrs (
+                  _: user:
+                  user.password != null
+                  || user.hashedPasswordFile != null
+                  || user.initialHashedPassword != null
+                  || !lib.elem user.hashedPassword [
+                    null
+                    "!"
+                  ]
+                ) config.users.users
+              )
+            )
           }. A password in a configuration is in the Nix store, for everyone to read.
           Take it out, and log in with a key.
         '';

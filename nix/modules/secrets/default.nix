@@ -6,14 +6,27 @@ let
   inherit (config.holdfast) agent;
   nb = config.nix-bitcoin;
   layout = import ../agent/layout.nix;
+  confinement = import ../agent/confinement.nix { inherit layout; };
 
   # What a bundle brings to a node of these services.
-  given = lib.listToAttrs (map (secret: lib.nameValuePair secret.file secret) (lib.filter ({ services, ... }: lib.intersectLists services cfg.services != [ ]) cfg.registry));
+  given = lib.listToAttrs (
+    map (secret: lib.nameValuePair secret.file secret) (
+      lib.filter ({ services, ... }: lib.intersectLists services cfg.services != [ ]) cfg.registry
+    )
+  );
   ofTunnel = name: lib.hasPrefix "wg-psk-" name && lib.elem "wireguard" cfg.services;
 
   lacking = lib.filter (name: !(given ? ${name} || ofTunnel name)) (lib.attrNames nb.secrets);
-  otherOwner = lib.filter (name: given ? ${name} && (given.${name}.owner != nb.secrets.${name}.user || given.${name}.group != nb.secrets.${name}.group)) (lib.attrNames nb.secrets);
-  ownerless = lib.filter ({ owner, group, ... }: !(config.users.users ? ${owner} && config.users.groups ? ${group})) (lib.attrValues given);
+  otherOwner = lib.filter (
+    name:
+    given ? ${name}
+    && (
+      given.${name}.owner != nb.secrets.${name}.user || given.${name}.group != nb.secrets.${name}.group
+    )
+  ) (lib.attrNames nb.secrets);
+  ownerless = lib.filter (
+    { owner, group, ... }: !(config.users.users ? ${owner} && config.users.groups ? ${group})
+  ) (lib.attrValues given);
 
   # Systemd services that read a secret, and when they are there. test/unit/nix/secrets.test.ts holds them against the registry's consumers.
   readers = with config.services; {
@@ -21,7 +34,10 @@ let
     lnd = lnd.enable;
     lightning-loop = lightning-loop.enable;
     clightning = clightning.enable;
-    clightning-replication-mounts = clightning.enable && clightning.replication.enable && (clightning.replication.encrypt || clightning.replication.sshfs.destination != null);
+    clightning-replication-mounts =
+      clightning.enable
+      && clightning.replication.enable
+      && (clightning.replication.encrypt || clightning.replication.sshfs.destination != null);
     electrs = electrs.enable;
     fulcrum = fulcrum.enable;
     nbxplorer = btcpayserver.enable;
@@ -56,7 +72,9 @@ in
       {
         assertion = !nb.generateSecrets && !nb.setupSecrets;
         message = ''
-          holdfast.secrets brings the secrets, and nix-bitcoin.${if nb.generateSecrets then "generateSecrets" else "setupSecrets"} would make or change them beside it.
+          holdfast.secrets brings the secrets, and nix-bitcoin.${
+            if nb.generateSecrets then "generateSecrets" else "setupSecrets"
+          } would make or change them beside it.
           Leave nix-bitcoin.generateSecrets and nix-bitcoin.setupSecrets off, and import none of nix-bitcoin's deployment modules.
         '';
       }
@@ -78,7 +96,10 @@ in
         assertion = otherOwner == [ ];
         message = ''
           The bundle and nix-bitcoin give these secrets to different owners: ${
-            lib.concatMapStringsSep ", " (name: "${name} (bundle: ${given.${name}.owner}:${given.${name}.group}, nix-bitcoin: ${nb.secrets.${name}.user}:${nb.secrets.${name}.group})") otherOwner
+            lib.concatMapStringsSep ", " (
+              name:
+              "${name} (bundle: ${given.${name}.owner}:${given.${name}.group}, nix-bitcoin: ${nb.secrets.${name}.user}:${nb.secrets.${name}.group})"
+            ) otherOwner
           }.
           Leave `user` and `group` of nix-bitcoin's services as they are by default, or change the registry of secrets.
         '';
@@ -87,13 +108,24 @@ in
         assertion = ownerless == [ ];
         message = ''
           Secrets of this node belong to users or groups that its configuration does not make: ${
-            lib.concatMapStringsSep ", " ({ file, owner, group, ... }: "${file} (${owner}:${group})") ownerless
+            lib.concatMapStringsSep ", " (
+              {
+                file,
+                owner,
+                group,
+                ...
+              }:
+              "${file} (${owner}:${group})"
+            ) ownerless
           }. The agent would refuse the whole bundle.
           Switch their service on in the configuration as well, or take it from the node's `services` in the stack's configuration.
         '';
       }
       {
-        assertion = !(config.systemd.sysusers.enable or false) && !(config.services.userborn.enable or false) && !(config.system.etc.overlay.enable or false);
+        assertion =
+          !(config.systemd.sysusers.enable or false)
+          && !(config.services.userborn.enable or false)
+          && !(config.system.etc.overlay.enable or false);
         message = ''
           systemd.sysusers, services.userborn or system.etc.overlay is on: users or /etc would only be there after the moment at which the agent places a new system's secrets.
           Turn them off.
@@ -105,44 +137,27 @@ in
     # A name of ours: "manual" would leave the target out of the boot.
     nix-bitcoin.secretsSetupMethod = lib.mkForce "holdfast";
 
-    systemd.services = lib.genAttrs (lib.attrNames (lib.filterAttrs (_: isThere: isThere) readers)) (_: {
-      requires = [ layout.secretsTarget ];
-      after = [ layout.secretsTarget ];
-    }) // {
-      holdfast-secrets = {
-        description = "Holdfast: install the secrets of this host's bundle";
-        after = [ "local-fs.target" "systemd-tmpfiles-setup.service" ];
-        before = [ layout.secretsTarget ];
-        requiredBy = [ layout.secretsTarget ];
-        # A restart would take every consumer down with it; the agent itself restarts whose secrets have changed.
-        restartIfChanged = false;
-        unitConfig.RequiresMountsFor = [ layout.state ];
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = "${agent.package}/bin/holdfast-agent install-secrets";
-          NoNewPrivileges = true;
-          ProtectSystem = "strict";
-          ReadWritePaths = [ "/etc" layout.state "/run/holdfast" ];
-          ProtectHome = true;
-          PrivateTmp = true;
-          PrivateDevices = true;
-          ProtectClock = true;
-          ProtectHostname = true;
-          ProtectKernelLogs = true;
-          ProtectKernelModules = true;
-          ProtectKernelTunables = true;
-          ProtectControlGroups = true;
-          RestrictNamespaces = true;
-          RestrictRealtime = true;
-          RestrictSUIDSGID = true;
-          LockPersonality = true;
-          SystemCallArchitectures = "native";
-          # It asks systemd for restarts, and nobody else for anything.
-          RestrictAddressFamilies = "AF_UNIX";
-          StandardInput = "null";
+    systemd.services =
+      lib.genAttrs (lib.attrNames (lib.filterAttrs (_: isThere: isThere) readers)) (_: {
+        requires = [ layout.secretsTarget ];
+        after = [ layout.secretsTarget ];
+      })
+      // {
+        holdfast-secrets = {
+          description = "Holdfast: install the secrets of this host's bundle";
+          after = [
+            "local-fs.target"
+            "systemd-tmpfiles-setup.service"
+          ];
+          before = [ layout.secretsTarget ];
+          requiredBy = [ layout.secretsTarget ];
+          # A restart would take every consumer down with it; the agent itself restarts whose secrets have changed.
+          restartIfChanged = false;
+          unitConfig.RequiresMountsFor = [ layout.state ];
+          serviceConfig = confinement.secrets // {
+            ExecStart = "${agent.package}/bin/holdfast-agent install-secrets";
+          };
         };
       };
-    };
   };
 }

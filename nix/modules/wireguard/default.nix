@@ -23,7 +23,8 @@ in
   options.holdfast.wireguard = {
     enable = mkEnableOption "WireGuard tunnels to the node";
     address = mkOption {
-      type = types.str;
+      type = types.nullOr types.str;
+      default = null;
       example = "10.10.0.1";
       description = "The node's address inside the tunnels.";
     };
@@ -33,9 +34,9 @@ in
       description = "Of the network that node and peers share.";
     };
     network = mkOption {
-      type = types.str;
+      type = types.nullOr types.str;
       readOnly = true;
-      default = "${cfg.address}/${toString cfg.prefixLength}";
+      default = if cfg.address == null then null else "${cfg.address}/${toString cfg.prefixLength}";
       description = "The tunnels' network, written with the node's own address.";
     };
     port = mkOption {
@@ -80,16 +81,23 @@ in
     {
       assertions = [
         {
+          assertion = cfg.address != null;
+          message = ''
+            holdfast.wireguard is on, and has no address inside the tunnels: the settings name the service wireguard and no tunnel.
+            Let the stack write both (a `tunnel` in the stack file), or neither (`tunnel: none`).
+          '';
+        }
+        {
           assertion = !config.nix-bitcoin.netns-isolation.enable;
           message = ''
             holdfast.wireguard and nix-bitcoin.netns-isolation are both on, and the namespaces would hide every service from the tunnels.
-            Turn one of them off: `isolation: none` in the stack file keeps the tunnels.
+            Turn one of them off in the stack file: `isolation: none` keeps the tunnels, `tunnel: none` the namespaces.
           '';
         }
       ];
 
       networking.wireguard.interfaces.${interface} = {
-        ips = [ cfg.network ];
+        ips = lib.optional (cfg.network != null) cfg.network;
         listenPort = cfg.port;
         privateKeyFile = secret "wg-node-private-key";
         # The interface's own network holds every peer.
@@ -115,10 +123,10 @@ in
 
     # LND's REST answers in the tunnel beside loopback. Tor stays enforced: the tunnels' network is all that is added to what LND may speak to.
     (mkIf lnd.enable {
-      services.lnd.extraConfig = "restlisten=${cfg.address}:${toString lnd.restPort}";
+      services.lnd.extraConfig = "restlisten=${toString cfg.address}:${toString lnd.restPort}";
       systemd.services.lnd = {
         after = [ unit ];
-        serviceConfig.IPAddressAllow = [ cfg.network ];
+        serviceConfig.IPAddressAllow = lib.optional (cfg.network != null) cfg.network;
       };
     })
   ]);

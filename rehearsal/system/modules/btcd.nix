@@ -1,5 +1,11 @@
 # The chain backend: regtest, whose blocks come from the peers that the settings name.
-{ settings, text, programs, layout, ... }:
+{
+  settings,
+  text,
+  programs,
+  layout,
+  ...
+}:
 let
   peers = builtins.genList (index: {
     name = "btcd-peer-${toString index}";
@@ -56,7 +62,11 @@ builtins.foldl' (all: peer: all // door peer) { } peers
     Unit = {
       Description = "Bitcoin node (btcd, regtest)";
       Requires = [ layout.secretsTarget ];
-      After = [ "network.target" layout.secretsTarget ] ++ map (peer: "${peer.name}.socket") peers;
+      After = [
+        "network.target"
+        layout.secretsTarget
+      ]
+      ++ map (peer: "${peer.name}.socket") peers;
       Wants = map (peer: "${peer.name}.socket") peers;
     };
     Service = text.hardening // {

@@ -13,7 +13,10 @@ in
       Description = "Holdfast: the firewall policy";
       DefaultDependencies = false;
       After = [ "local-fs.target" ];
-      Before = [ "network-pre.target" "shutdown.target" ];
+      Before = [
+        "network-pre.target"
+        "shutdown.target"
+      ];
       Wants = [ "network-pre.target" ];
       Conflicts = [ "shutdown.target" ];
       X-ReloadIfChanged = true;

@@ -1,5 +1,10 @@
 # The agent writes the bundle's files; whoever reads one of them requires the target and comes after it, as with nix-bitcoin.
-{ text, programs, layout, ... }:
+{
+  programs,
+  layout,
+  confinement,
+  ...
+}:
 {
   "holdfast-secrets.service" = {
     Unit = {
@@ -9,14 +14,8 @@
       # A restart would take every consumer down with it; the agent itself restarts whose secrets have changed.
       X-RestartIfChanged = false;
     };
-    Service = {
-      Type = "oneshot";
-      RemainAfterExit = true;
+    Service = confinement.secrets // {
       ExecStart = "${programs.agent}/bin/holdfast-agent install-secrets";
-      NoNewPrivileges = true;
-      ProtectHome = true;
-      PrivateTmp = true;
-      StandardInput = "null";
     };
     requiredBy = [ layout.secretsTarget ];
   };

@@ -25,7 +25,10 @@ in
   "ssh.service" = {
     Unit = {
       Description = "OpenSSH server, as the stack configures it";
-      After = [ "network.target" "holdfast-firewall.service" ];
+      After = [
+        "network.target"
+        "holdfast-firewall.service"
+      ];
     };
     Service = {
       Type = "notify";

@@ -1,14 +1,28 @@
 # The node's end of its tunnels. Unit and interface are named as NixOS would name them.
-{ settings, text, layout, ... }:
+{
+  settings,
+  text,
+  layout,
+  ...
+}:
 let
   inherit (settings) tunnel;
   interface = "wg-node";
   address = "${tunnel.address}/${toString tunnel.prefixLength}";
 
   # Keys that must still prove themselves have no address: they make a handshake, and what they send is dropped.
-  peer = { name, publicKey, address ? null, presharedKey ? "wg-psk-${name}" }: ''
-    wg set ${interface} peer ${text.quote publicKey} preshared-key ${layout.secrets}/${presharedKey} allowed-ips ${if address == null then "''" else "${address}/32"}
-  '';
+  peer =
+    {
+      name,
+      publicKey,
+      address ? null,
+      presharedKey ? "wg-psk-${name}",
+    }:
+    ''
+      wg set ${interface} peer ${text.quote publicKey} preshared-key ${layout.secrets}/${presharedKey} allowed-ips ${
+        if address == null then "''" else "${address}/32"
+      }
+    '';
 
   # Brings the interface to what is wanted from whatever it is; sessions of unchanged peers go on. Keys are read by wg from their files.
   converge = text.script "converge-${interface}" ''
@@ -33,7 +47,11 @@ in
     Unit = {
       Description = "WireGuard tunnels to the node";
       Requires = [ layout.secretsTarget ];
-      After = [ layout.secretsTarget "network-pre.target" "holdfast-firewall.service" ];
+      After = [
+        layout.secretsTarget
+        "network-pre.target"
+        "holdfast-firewall.service"
+      ];
       X-ReloadIfChanged = true;
     };
     Service = {

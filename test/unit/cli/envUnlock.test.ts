@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { createEnvironment } from "../../../cli/envCreate.js";
 import { ensureRehearsalKeys, lockPassphrase, unlockPassphrase } from "../../../cli/keys.js";
-import { forgetTunnels, noteMarks } from "../../../cli/marks.js";
+import { forgetNodes, notedNodes, noteMarks } from "../../../cli/marks.js";
 import { askNewPassphrase, askPassphrase } from "../../../cli/passphrase.js";
 import { identityPath, recordsFolder } from "../../../cli/places.js";
 import { identityOf } from "../../../custody/identityFile.js";
@@ -99,9 +99,28 @@ describe("marks of tunnels", () => {
     noteMarks(places("testnet"), stack, outputs("key="));
     expect(readMarks(records).made["tunnel-alice-1"]).toBe("2026-11-21T00:00:00.000Z");
     noteMarks(places("testnet"), stack, {});
-    forgetTunnels(places("testnet"));
+    forgetNodes(places("testnet"));
     expect(readMarks(records)).toMatchObject({ tunnels: {}, made: { ssh: "2026-01-01T00:00:00.000Z" } });
     expect(readMarks(records).made["tunnel-alice-1"]).toBeUndefined();
+  });
+});
+
+describe("marks of states", () => {
+  const records = (): string => recordsFolder(places("testnet"));
+  const outputs = (summary: object) => ({ nodes: { secret: false, value: { alice: summary } } });
+  const stack = (tunnel?: object) => ({ nodes: [{ id: "alice-1", name: "alice", ...(tunnel && { tunnel }) }] }) as unknown as Parameters<typeof noteMarks>[1];
+
+  it("are noted whether a node has a tunnel or none, and its tunnel's key goes with its tunnel", () => {
+    noteMarks(places("testnet"), stack({}), outputs({ tunnel: { publicKey: "key=" }, stateMark: "mark" }), new Date("2026-11-21T00:00:00Z"));
+    expect(readMarks(records())).toMatchObject({ tunnels: { "alice-1": "key=" }, states: { "alice-1": "mark" }, made: { "tunnel-alice-1": "2026-11-21T00:00:00.000Z" } });
+    noteMarks(places("testnet"), stack(), outputs({ stateMark: "mark" }), new Date("2026-11-22T00:00:00Z"));
+    expect(readMarks(records())).toMatchObject({ tunnels: {}, states: { "alice-1": "mark" }, made: { "tunnel-alice-1": "2026-11-21T00:00:00.000Z" } });
+    expect(notedNodes(readMarks(records()))).toEqual(["alice-1"]);
+    forgetNodes(places("testnet"));
+    expect(notedNodes(readMarks(records()))).toEqual([]);
+    noteMarks(places("testnet"), stack(), outputs({ stateMark: "other" }), new Date("2026-11-23T00:00:00Z"));
+    expect(readMarks(records()).made["tunnel-alice-1"]).toBe("2026-11-23T00:00:00.000Z");
+    forgetNodes(places("testnet"));
   });
 });
 

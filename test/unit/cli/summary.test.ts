@@ -26,6 +26,14 @@ describe("a node's summary", () => {
       "holdfast wg show phone; holdfast wg show laptop"]) expect(text).toContain(words);
   });
 
+  it("says in words that a node has no tunnel, and marks one that should not be there", () => {
+    const bare = { ...status, probe: { ...status.probe!, tunnel: null } };
+    expect(summary(bare, undefined, now)).toMatch(/tunnel +none: this node has no tunnel$/m);
+    expect(summary(bare, [], now)).toMatch(/tunnel +.*down/);
+    expect(summary(status, undefined, now)).toMatch(/tunnel +.*up on UDP 51820, and the stack gives this node none/);
+    expect(summary(status, undefined, now)).not.toContain("wg show");
+  });
+
   it("marks a port whose answer is not the wanted one, and only that", () => {
     const ports = summary(status, [], now).split("\n").find((line) => line.includes("from outside"))!;
     expect(ports).toContain("9735 lightning refused (wanted open)");

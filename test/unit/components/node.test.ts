@@ -16,7 +16,7 @@ beforeAll(async () => {
   resources = recorded.resources;
   example = exampleNode();
   node = new Node("alice", example, recorded.watch);
-  await Promise.all([valueOf(node.summary), valueOf(node.peerConfigurations), valueOf(node.lndconnect)]);
+  await Promise.all([valueOf(node.summary), valueOf(node.peerConfigurations!), valueOf(node.lndconnect!)]);
 });
 afterAll(() => example.remove());
 
@@ -122,8 +122,8 @@ describe("secrets", () => {
   });
 
   it("come out as secret outputs, and the summary as none", async () => {
-    expect(await isSecret(node.peerConfigurations)).toBe(true);
-    expect(await isSecret(node.lndconnect)).toBe(true);
+    expect(await isSecret(node.peerConfigurations!)).toBe(true);
+    expect(await isSecret(node.lndconnect!)).toBe(true);
     expect(await isSecret(node.summary)).toBe(false);
     expect(leaked(JSON.stringify(await valueOf(node.summary)))).toEqual([]);
   });
@@ -158,6 +158,33 @@ describe("the deposit of the roots", () => {
     const recorded = await record();
     expect(() => new Node("alice", { ...example, stack: { ...example.stack, deposit: { folder: ".holdfast/deposit" } } }, recorded.watch)).toThrow(/holdfast:deposit\.folder: found "\.holdfast\/deposit"; lies inside \.holdfast/);
     expect(recorded.resources).toEqual([]);
+  });
+});
+
+describe("a node without a tunnel", () => {
+  it("has no key, preshared key or peer of one: not in its resources, settings, bundle or deposit, nor in what is proven of it", async () => {
+    const recorded = await record();
+    const { tunnel: _, ...specification } = example.specification;
+    const bare = new Node("alice", { specification: { ...specification, services: ["bitcoind", "lnd", "offsite-backup"] }, stack: example.stack }, recorded.watch);
+    const summary = await valueOf(bare.summary);
+    expect(recorded.resources.map(({ name }) => name).filter((name) => /wireguard|tunnel/.test(name))).toEqual([]);
+    const bundle = inputOf(recorded.resources, "seal")["bundle"] as { readonly files: readonly SecretFile[] };
+    expect(bundle.files.map(({ name }) => name).filter((name) => name.startsWith("wg-"))).toEqual([]);
+    expect(inputOf(recorded.resources, "install")["settings"]).not.toHaveProperty("tunnel");
+    expect(inputOf(recorded.resources, "certify")["addresses"]).toEqual(["127.0.0.1"]);
+    expect(inputOf(recorded.resources, "activate")).toMatchObject({ tunnelKey: null, policy: [{ name: "ssh" }, { name: "lightning" }] });
+    expect(inputOf(recorded.resources, "deposit")).toMatchObject({ content: { marks: { tunnels: {}, states: { "alice-1": summary.stateMark } } } });
+    expect([summary.tunnel, bare.peerConfigurations, bare.lndconnect]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("is told from another state by a mark that says nothing of its roots and is the same with a tunnel", async () => {
+    const { stateMark } = await valueOf(node.summary);
+    expect(stateMark).toMatch(/^[A-Za-z0-9+/]{43}=$/);
+    expect(leaked(stateMark)).toEqual([]);
+    const recorded = await record();
+    const { tunnel: _, ...specification } = example.specification;
+    const bare = new Node("alice", { specification: { ...specification, services: ["bitcoind", "lnd", "offsite-backup"] }, stack: example.stack }, recorded.watch);
+    expect((await valueOf(bare.summary)).stateMark).toBe(stateMark);
   });
 });
 

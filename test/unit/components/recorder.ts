@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { nixosSchema } from "../../../formats/settings.js";
 import { noMarks, noVersions } from "../../../formats/records.js";
-import type { NodeSpecification, StackSpecification } from "../../../config/specification.js";
+import type { NodeSpecification, StackSpecification, TunnelSpecification } from "../../../config/specification.js";
 
 /** A resource as a component asked for it. */
 export interface Recorded {
@@ -89,12 +89,12 @@ export const valueOf = <T>(output: pulumi.Output<T>): Promise<T> => new Promise(
 export const isSecret = (output: pulumi.Output<unknown>): Promise<boolean> => pulumi.isSecret(output);
 
 /** A node with two peers, complete. Its store's password is in a file; `remove` deletes that. */
-export function exampleNode(): { readonly specification: NodeSpecification; readonly stack: StackSpecification; readonly remove: () => void } {
+export function exampleNode(): { readonly specification: NodeSpecification & { readonly tunnel: TunnelSpecification }; readonly stack: StackSpecification; readonly remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-component-"));
   const passwordFile = join(folder, "store-password");
   writeFileSync(passwordFile, `${STORE_PASSWORD}\n`, { mode: 0o600 });
   const recipient = `age1${"w".repeat(58)}`;
-  const specification: NodeSpecification = {
+  const specification: NodeSpecification & { readonly tunnel: TunnelSpecification } = {
     name: "alice", id: "alice-1", environment: "dev", network: "regtest",
     host: { address: "10.231.9.10", port: 22, user: "root", hostKey: `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"h".repeat(43)}`, generation: 3 },
     identity: {

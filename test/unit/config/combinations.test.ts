@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { combinationFindings, worksOn } from "../../../config/combinations.js";
+import { combinationFindings, identityFindings, worksOn } from "../../../config/combinations.js";
 import { nodeSchema } from "../../../config/schema.js";
+import type { FileIdentity } from "../../../formats/identity.js";
 import type { Network } from "../../../formats/place.js";
+import type { Service } from "../../../formats/services.js";
 
 const hostKey = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"h".repeat(43)}`;
 
@@ -18,6 +20,8 @@ function found(node: Record<string, unknown>, network: Network = "mainnet"): str
 describe("what goes together on a node", () => {
   it("is anything that nix-bitcoin can run at once", () => {
     expect(found({})).toEqual([]);
+    expect(found({ tunnel: "none" })).toEqual([]);
+    expect(found({ tunnel: "none", nixos: { isolation: "netns" } })).toEqual([]);
     expect(found({
       services: ["lnd", "clightning", "lightning-loop", "fulcrum", "btcpayserver", "rtl", "mempool", "joinmarket", "joinmarket-ob-watcher", "liquidd", "nodeinfo"],
       nixos: { preset: "hardened", tor: "optional", published: ["btcpayserver", "rtl", "mempool"], dataVolume: "/dev/disk/by-id/b", disks: { layout: "single", disk: "/dev/disk/by-id/a" } },
@@ -25,7 +29,10 @@ describe("what goes together on a node", () => {
   });
 
   it.each<[string, Record<string, unknown>, Network, string]>([
-    ["network namespaces beside the tunnels", { nixos: { isolation: "netns" } }, "mainnet", 'nixos.isolation: "netns" hides every service from the tunnels (tunnel), and its iptables rules do nothing beside our nftables; both are on every node; wants none'],
+    ["network namespaces beside the tunnel", { nixos: { isolation: "netns" } }, "mainnet", 'nixos.isolation: "netns" hides every service from the tunnel (tunnel), and its iptables rules do nothing beside the tunnel\'s nftables; wants tunnel: none beside it, or none'],
+    ["SSH through a tunnel that is not there", { tunnel: "none", ssh: { from: "tunnel" } }, "mainnet", 'ssh.from: "tunnel" would leave no way in, for the node has no tunnel (tunnel is none); wants internet, or a tunnel'],
+    ["a page in a tunnel that is not there", { tunnel: "none", services: ["lnd", "rtl"], nixos: { published: ["rtl"] } }, "mainnet", 'nixos.published: "rtl" would answer inside the tunnel alone, and the node has none (tunnel is none); wants to be left out and reached over SSH'],
+    ["the tunnel's service without a tunnel", { tunnel: "none", services: ["lnd", "wireguard"] }, "mainnet", 'services: "wireguard" is the tunnel, and tunnel is none; wants to be left out, or a tunnel'],
     ["two Electrum servers", { services: ["lnd", "electrs", "fulcrum"] }, "mainnet", 'services: ["electrs","fulcrum"] both serve Electrum on port 50001; wants one of them'],
     ["a page of a service that is not there", { nixos: { published: ["rtl"] } }, "mainnet", 'nixos.published: "rtl" is not among the services (services); wants it there too, or not here'],
     ["two Lightning daemons on one port", { services: ["lnd", "clightning"], lightning: { clightningPort: 9735 } }, "mainnet", "lightning.clightningPort: 9735 is the port of lightning.p2pPort; wants another one"],
@@ -51,5 +58,25 @@ describe("what goes together on a node", () => {
   it("is on each network what the Nix module says as well", () => {
     const nix = JSON.parse(readFileSync("nix/modules/network/works-on.json", "utf8")) as Record<string, { networks: string[] }>;
     expect(Object.fromEntries(Object.entries(nix).map(([service, { networks }]) => [service, networks]))).toEqual(worksOn);
+  });
+});
+
+describe("identities of a node", () => {
+  const identity = (kind: "onion-key" | "cln-hsm-secret", name: string): FileIdentity => ({
+    format: "holdfast-identity/1", environment: "dev", network: "regtest", node: "alice", recipient: "age1x", made: "2026-01-01T00:00:00Z", sealed: "-----BEGIN AGE ENCRYPTED FILE-----", kind, name, publicIdentity: "x",
+  });
+  const lines = (services: readonly Service[], ...identities: readonly FileIdentity[]): string[] => identityFindings("alice", services, identities).map(({ path, found: what, wanted }) => `${path} ${what} ${wanted}`);
+
+  it("may be an onion key for each of its services that has an address", () => {
+    expect(lines(["bitcoind", "lnd", "electrs"], identity("onion-key", "lnd"), identity("onion-key", "electrs"))).toEqual([]);
+  });
+
+  it.each(["main", "sshd", "fulcrum", "rtl"])("are no onion key called %s, which nothing on the node would serve", (name) => {
+    expect(lines(["bitcoind", "lnd", "rtl"], identity("onion-key", name))).toEqual([expect.stringMatching(new RegExp(`^holdfast:nodes\\.alice\\.identities "onion-key ${name}" is named after no onion service of this node .*bitcoind, btcpayserver, clightning`))]);
+  });
+
+  it("have an hsm_secret where Core Lightning runs", () => {
+    expect(lines(["lnd", "clightning"])).toHaveLength(1);
+    expect(lines(["lnd", "clightning"], identity("cln-hsm-secret", "main"))).toEqual([]);
   });
 });

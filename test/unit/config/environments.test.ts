@@ -8,7 +8,7 @@ import { passphraseFindings, sharedMarks, type EnvironmentMarks, type Mark } fro
 import { passphraseInForce } from "../../../config/passphrase.js";
 import { marksOfStack, otherEnvironments, projectName, stackNames } from "../../../config/project.js";
 import { noMarks, type Marks } from "../../../formats/records.js";
-import { requireOwnTunnel, tunnelMade } from "../../../config/tunnelMarks.js";
+import { requireOwnState, tunnelMade, type OwnMarks } from "../../../config/stateMarks.js";
 import { isHostAddress, overlap } from "../../../config/text.js";
 import { passphraseFingerprint } from "../../../custody/fingerprint.js";
 
@@ -137,26 +137,50 @@ describe("a passphrase in force", () => {
 
 describe("a node's WireGuard key", () => {
   const alice = { id: "alice-1", name: "alice", versions: {} };
-  const spec = (marks: Partial<Marks>, foreignTunnels = {}) => ({ environment: "prod", records: "environments/prod", marks: { ...noMarks, ...marks }, foreignTunnels }) as unknown as Parameters<typeof requireOwnTunnel>[0];
+  const spec = (marks: Partial<Marks>, foreignMarks = {}) => ({ environment: "prod", records: "environments/prod", marks: { ...noMarks, ...marks }, foreignMarks }) as unknown as Parameters<typeof requireOwnState>[0];
+  const has = (tunnelKey: string): OwnMarks => ({ state: "mark", tunnelKey });
 
   it("is accepted when it is the noted one, and when none was noted", () => {
-    requireOwnTunnel(spec({ tunnels: { "alice-1": "own=" } }), alice, "own=");
-    requireOwnTunnel(spec({}), alice, "own=");
+    requireOwnState(spec({ tunnels: { "alice-1": "own=" } }), alice, has("own="));
+    requireOwnState(spec({}), alice, has("own="));
   });
 
   it("is refused when another was noted: the state is not this node's, or was lost", () => {
-    expect(() => requireOwnTunnel(spec({ tunnels: { "alice-1": "own=" } }), alice, "new=")).toThrow(/environments\/prod\/marks\.json has own=.*other keys; `holdfast state restore -s prod`.*remove tunnels\.alice-1/);
+    expect(() => requireOwnState(spec({ tunnels: { "alice-1": "own=" } }), alice, has("new="))).toThrow(/environments\/prod\/marks\.json has own=.*other keys; `holdfast state restore -s prod`.*remove tunnels\.alice-1/);
   });
 
   it("is refused when it is another environment's, even where nothing was noted", () => {
-    expect(() => requireOwnTunnel(spec({}, { "theirs=": "environment testnet (its environments/testnet/marks.json: tunnels.bob)" }), alice, "theirs=")).toThrow(/belongs to environment testnet .*another environment's state/);
+    expect(() => requireOwnState(spec({}, { "theirs=": "environment testnet (its environments/testnet/marks.json: tunnels.bob)" }), alice, has("theirs="))).toThrow(/belongs to environment testnet .*another environment's state/);
   });
 
   it("may be another once it was rotated after it was noted, and not before", () => {
     const rotated = { ...alice, versions: { "wireguard-node": { version: 2, rotated: "2026-11-21T12:00:00.000Z" } } };
     const noted = (made: string) => spec({ tunnels: { "alice-1": "own=" }, made: { [tunnelMade("alice-1")]: made } });
-    requireOwnTunnel(noted("2026-11-21T11:00:00.000Z"), rotated, "new=");
-    expect(() => requireOwnTunnel(noted("2026-11-21T13:00:00.000Z"), rotated, "new=")).toThrow("other keys");
+    requireOwnState(noted("2026-11-21T11:00:00.000Z"), rotated, has("new="));
+    expect(() => requireOwnState(noted("2026-11-21T13:00:00.000Z"), rotated, has("new="))).toThrow("other keys");
+  });
+});
+
+describe("a state's mark", () => {
+  const alice = { id: "alice-1", name: "alice", versions: {} };
+  const spec = (marks: Partial<Marks>, foreignMarks = {}) => ({ environment: "prod", records: "environments/prod", marks: { ...noMarks, ...marks }, foreignMarks }) as unknown as Parameters<typeof requireOwnState>[0];
+  const states = { "alice-1": "mark" };
+
+  it("tells a node without a tunnel from another one's, and from one whose state was lost", () => {
+    requireOwnState(spec({ states }), alice, { state: "mark" });
+    requireOwnState(spec({}), alice, { state: "mark" });
+    expect(() => requireOwnState(spec({ states }), alice, { state: "a new one" })).toThrow(/node alice with the mark "a new one"; environments\/prod\/marks\.json has mark for it: this state was lost .*`holdfast state restore -s prod`.*remove states\.alice-1 from/);
+    expect(() => requireOwnState(spec({}, { theirs: "environment testnet (its environments/testnet/marks.json: states.bob)" }), alice, { state: "theirs" })).toThrow("belongs to environment testnet");
+  });
+
+  it("lets a tunnel go and come, and refuses to let go where nothing else tells the state", () => {
+    requireOwnState(spec({ states, tunnels: { "alice-1": "own=" } }), alice, { state: "mark" });
+    requireOwnState(spec({ states }), alice, { state: "mark", tunnelKey: "another=" });
+    expect(() => requireOwnState(spec({ tunnels: { "alice-1": "own=" } }), alice, { state: "mark" })).toThrow(/with no tunnel \(tunnel is none\); .*knows its state by its WireGuard key alone, own=; wants one update with its tunnel/);
+  });
+
+  it("names both lines of marks.json where both must go", () => {
+    expect(() => requireOwnState(spec({ states, tunnels: { "alice-1": "own=" } }), alice, { state: "new", tunnelKey: "new=" })).toThrow(/remove tunnels\.alice-1 and states\.alice-1 from marks\.json/);
   });
 });
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigurationRefused } from "../../../config/refusal.js";
+import { marksOf } from "../../../config/marks.js";
 import { specify } from "../../../config/specify.js";
 
 const recipient = (letter: string): string => `age1${letter.repeat(58)}`;
@@ -50,6 +51,20 @@ describe("a stack's configuration", () => {
     });
   });
 
+  it("has no tunnel, and no WireGuard among its services, when it says so", () => {
+    const input = valid();
+    input.nodes["alice"]!["tunnel"] = "none";
+    const [node] = specify("dev", input, read, []).nodes;
+    expect(node).not.toHaveProperty("tunnel");
+    expect(node!.services).toEqual(["bitcoind", "offsite-backup", "lnd"]);
+  });
+
+  it("without a tunnel takes no range from another environment", () => {
+    const bare = (): Input => { const input = valid(); input.nodes["alice"]!["tunnel"] = "none"; return input; };
+    expect(marksOf("dev", valid(), read).marks.filter(({ kind }) => kind === "tunnel-range")).toHaveLength(1);
+    expect(marksOf("dev", bare(), read).marks.filter(({ kind }) => kind === "tunnel-range")).toEqual([]);
+  });
+
   it("has a data volume's key when there is a data volume", () => {
     const input = valid();
     input.nodes["alice"]!["nixos"] = { dataVolume: "/dev/disk/by-id/scsi-data" };
@@ -67,6 +82,7 @@ describe("a stack's configuration", () => {
   const tunnel = (input: Input): Record<string, unknown> => input.nodes["alice"]!["tunnel"] as Record<string, unknown>;
 
   it.each<[string, (input: Input) => void, readonly string[]]>([
+    ["a tunnel that is neither one nor none", (input) => { input.nodes["alice"]!["tunnel"] = "off"; }, ["holdfast:nodes.alice.tunnel", 'found "off"', "wants none, or a tunnel's settings"]],
     ["an unknown key", (input) => { input.nodes["alice"]!["tunel"] = {}; }, ["holdfast:nodes.alice.tunel", "found {}", "no setting of ours"]],
     ["too little time for a proof", (input) => { Object.assign(input, { system: { proofSeconds: 5 } }); }, ["holdfast:system.proofSeconds", "found 5", "wants 20 to 600 seconds"]],
     ["an address that is none", (input) => { host(input)["address"] = "10.231.9"; }, ["holdfast:nodes.alice.host.commodity.address", 'found "10.231.9"', "wants an IPv4 address"]],
@@ -92,7 +108,7 @@ describe("a stack's configuration", () => {
     ["a file that is not there", (input) => { input.nodes["alice"]!["host"] = { commodity: { file: "gone.json" } }; }, ["host.commodity.file", "gone.json", "not there"]],
     ["a seed that is not there", (input) => { input.nodes["alice"]!["identity"] = "gone.json"; }, ["nodes.alice.identity", "holdfast wallet create alice"]],
     ["Core Lightning without its secret", (input) => { input.nodes["alice"]!["services"] = ["lnd", "clightning"]; }, ["holdfast:nodes.alice.services", 'found "clightning"', "holdfast wallet create --kind cln-hsm-secret"]],
-    ["what does not go together", (input) => { input.nodes["alice"]!["nixos"] = { isolation: "netns" }; }, ["holdfast:nodes.alice.nixos.isolation", 'found "netns"', "hides every service from the tunnels"]],
+    ["what does not go together", (input) => { input.nodes["alice"]!["nixos"] = { isolation: "netns" }; }, ["holdfast:nodes.alice.nixos.isolation", 'found "netns"', "hides every service from the tunnel"]],
     ["no node at all", (input) => { input.nodes = {}; }, ["holdfast:nodes", "at least one node"]],
     ["mainnet's wallet in clear", (input) => { input.network = "mainnet"; Object.assign(input, { wallet: { identityFile: "x" } }); }, ["holdfast:wallet.identityFile", "mainnet"]],
   ])("refuses %s, naming the path, what was found and what is wanted", (_, change, words) => {
@@ -112,7 +128,7 @@ describe("a stack's configuration", () => {
     const stack = specify("dev", { ...valid(), records: "elsewhere" }, (path) => (path === "elsewhere/marks.json" ? JSON.stringify(marks) : read(path)), [
       { environment: "testnet", marks: [{ kind: "tunnel-key", path: "environments/testnet/marks.json: tunnels.bob", value: "theirs=" }], faults: [] },
     ]);
-    expect(stack).toMatchObject({ records: "elsewhere", marks: { tunnels: { alice: "own=" } }, foreignTunnels: { "theirs=": "environment testnet (its environments/testnet/marks.json: tunnels.bob)" } });
+    expect(stack).toMatchObject({ records: "elsewhere", marks: { tunnels: { alice: "own=" } }, foreignMarks: { "theirs=": "environment testnet (its environments/testnet/marks.json: tunnels.bob)" } });
   });
 
   it("refuses the passphrase of another environment", () => {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -30,6 +30,7 @@ export type Unit = Record<Dependency, string[]> & Partial<Record<Script, string>
   pathConfig?: Section;
   mountConfig?: Section;
   restartIfChanged: boolean;
+  reloadIfChanged: boolean;
   restartTriggers: string[];
 };
 
@@ -91,8 +92,15 @@ export interface Evaluated {
 const expression = fileURLToPath(new URL("../../../nix/checks/evaluate.nix", import.meta.url));
 const deadlineSeconds = 60;
 
-const cached = (variable: string, name: string) =>
-  process.env[variable] ?? join(process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache/holdfast"), "nix-sources", name);
+const cache = process.env["HOLDFAST_CACHE"] ?? join(homedir(), ".cache/holdfast");
+
+/** Where a checkout may lie, by its name in flake.lock. */
+export const sourceInCache = (name: string): string => join(cache, "nix-sources", name);
+
+/** Where the programs that read Nix files may lie. */
+export const nixTools = join(cache, "nix-tools/bin");
+
+const cached = (variable: string, name: string) => process.env[variable] ?? sourceInCache(name);
 
 /** Where the sources for evaluation lie: variables, or the cache. disko's may be missing: then its options take anything. */
 export const sources = {
@@ -126,31 +134,51 @@ const announcement = "trace: holdfast-file ";
  * @param extra a Nix module as text (an expression), evaluated beside ours, with nix-bitcoin's sources as the module argument `nixBitcoin`.
  * @throws with Nix's own words when evaluation fails: a wrong type, conflicting definitions, `throw`.
  */
-export async function evaluate(settings: z.input<typeof settingsSchema>, extra?: string): Promise<Evaluated> {
+export const evaluate = (settings: z.input<typeof settingsSchema>, extra = "{ }"): Promise<Evaluated> => inFolder((folder) => evaluateIn(folder, settings, extra, ["--readonly-mode"]));
+
+/** As `evaluate`, with everything among its files that evaluation itself writes to the Nix store (a store of its own): what `builtins.toFile` makes, and sources. Slower. */
+export const evaluateWriting = (settings: z.input<typeof settingsSchema>, extra = "{ }"): Promise<Evaluated> => inFolder(async (folder) => {
+  const store = join(folder, "store");
+  const evaluated = await evaluateIn(folder, settings, extra, ["--read-write-mode", "--store", store, "--option", "allow-import-from-derivation", "false"]);
+  const written = existsSync(join(store, "nix/store")) ? await readdir(join(store, "nix/store"), { recursive: true, withFileTypes: true }) : [];
+  const files = await Promise.all(written.filter((entry) => entry.isFile()).map(async (entry): Promise<WrittenFile> => {
+    const path = join(entry.parentPath, entry.name);
+    return { path: path.slice(store.length), language: "text", text: await readFile(path, "utf8") };
+  }));
+  return { ...evaluated, files: [...evaluated.files, ...files] };
+});
+
+async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "holdfast-evaluate-"));
   try {
-    await writeFile(join(folder, "settings.json"), JSON.stringify(settingsSchema.parse(settings)));
-    await writeFile(join(folder, "extra.nix"), extra ?? "{ }");
-    const result = await execa("nix-instantiate", [
-      "--eval", "--strict", "--json", "--readonly-mode", expression,
-      "--arg", "lib", sources.library,
-      "--arg", "nixBitcoin", sources.nixBitcoin,
-      ...(existsSync(join(sources.disko, "module.nix")) ? ["--arg", "disko", sources.disko] : []),
-      "--arg", "settings", join(folder, "settings.json"),
-      "--arg", "extraModules", `[ ${join(folder, "extra.nix")} ]`,
-    ], { timeout: deadlineSeconds * 1000, reject: false, stdin: "ignore", maxBuffer: 100_000_000 });
-    const told = result.stderr.split("\n");
-    if (result.timedOut) throw new Error(`The evaluation of ${expression} took longer than ${deadlineSeconds} s. Look for a loop in the modules.`);
-    if (result.exitCode !== 0) {
-      const words = told.filter((line) => !line.startsWith(announcement) && !line.startsWith("warning: the group")).join("\n");
-      throw new Error(`The node's configuration does not evaluate. Nix says:\n${words.trim() || result.message}`);
-    }
-    const files = told.filter((line) => line.startsWith(announcement)).map((line) => JSON.parse(line.slice(announcement.length)) as WrittenFile);
-    const unique = new Map(files.map((file) => [file.path, file]));
-    return { ...(JSON.parse(result.stdout) as Omit<Evaluated, "files">), files: [...unique.values()] };
+    return await work(folder);
   } finally {
+    // A store's own files are read-only.
+    await execa("chmod", ["-R", "u+w", folder], { timeout: 10_000, stdin: "ignore" });
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function evaluateIn(folder: string, settings: z.input<typeof settingsSchema>, extra: string, store: readonly string[]): Promise<Evaluated> {
+  await writeFile(join(folder, "settings.json"), JSON.stringify(settingsSchema.parse(settings)));
+  await writeFile(join(folder, "extra.nix"), extra);
+  const result = await execa("nix-instantiate", [
+    "--eval", "--strict", "--json", ...store, expression,
+    "--arg", "lib", sources.library,
+    "--arg", "nixBitcoin", sources.nixBitcoin,
+    ...(existsSync(join(sources.disko, "module.nix")) ? ["--arg", "disko", sources.disko] : []),
+    "--arg", "settings", join(folder, "settings.json"),
+    "--arg", "extraModules", `[ ${join(folder, "extra.nix")} ]`,
+  ], { timeout: deadlineSeconds * 1000, reject: false, stdin: "ignore", maxBuffer: 100_000_000 });
+  const told = result.stderr.split("\n");
+  if (result.timedOut) throw new Error(`The evaluation of ${expression} took longer than ${deadlineSeconds} s. Look for a loop in the modules.`);
+  if (result.exitCode !== 0) {
+    const words = told.filter((line) => !line.startsWith(announcement) && !line.startsWith("warning: the group")).join("\n");
+    throw new Error(`The node's configuration does not evaluate. Nix says:\n${words.trim() || result.message}`);
+  }
+  const files = told.filter((line) => line.startsWith(announcement)).map((line) => JSON.parse(line.slice(announcement.length)) as WrittenFile);
+  const unique = new Map(files.map((file) => [file.path, file]));
+  return { ...(JSON.parse(result.stdout) as Omit<Evaluated, "files">), files: [...unique.values()] };
 }
 
 /** The text that a unit's setting runs, found by the path in it: `ExecStartPre=+/nix/store/…-x`. */

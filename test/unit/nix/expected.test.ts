@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { worksOn } from "../../../config/combinations.js";
+import { networks } from "../../../formats/place.js";
 import { announceMissing, evaluate, nixFolder, type Evaluated, type Unit } from "./evaluate.js";
 import { everything, stackNode } from "./stackNode.js";
 
@@ -7,6 +9,7 @@ const nodes = {
   default: stackNode(),
   everything: stackNode({ services: everything, nixos: { published: ["btcpayserver", "rtl", "mempool"] } }),
   "hardened-extended": stackNode({ nixos: { preset: "hardened-extended" } }),
+  netns: stackNode({ tunnel: "none", nixos: { isolation: "netns" } }),
 };
 
 /** Settings of [Service] by which a unit is confined, and by which it is given secrets. */
@@ -25,10 +28,24 @@ const facts = (evaluated: Evaluated) => ({
   users: Object.fromEntries(Object.entries(evaluated.users).map(([name, { group, extraGroups }]) => [name, sorted([group, ...extraGroups])])),
   onionServices: evaluated.onionServices,
   wireguard: evaluated.wireguard,
+  ...(evaluated.firewall.enable && { firewall: { ...evaluated.firewall, extraCommands: evaluated.firewall.extraCommands.split("\n") } }),
   nftables: { ruleset: evaluated.nftables.ruleset.split("\n"), tables: evaluated.nftables.tables },
   openssh: evaluated.openssh,
   units: Object.fromEntries(Object.entries(evaluated.units).sort(([a], [b]) => a.localeCompare(b)).map(([name, unit]) => [name, unitFacts(unit)])),
   assertions: evaluated.assertions,
+});
+
+/** What a daemon runs and reads, without the parts of store paths that change with any version. */
+const plain = (text: string): string => text.replaceAll(/\/nix\/store\/[0-9a-z]{32}-/g, "/nix/store/-").trim();
+const configurations = ["lnd.conf", "config", "elements.conf"];
+
+/** What a network decides: configurations, commands, and that nothing of it is refused or on its way out. */
+const networkFacts = (evaluated: Evaluated) => ({
+  warnings: evaluated.warnings, assertions: evaluated.assertions, undeclared: evaluated.undeclared, onionServices: evaluated.onionServices,
+  configurations: Object.fromEntries(evaluated.files.filter(({ path }) => configurations.some((name) => path.endsWith(`-${name}`)))
+    .map(({ path, text }) => [path.replace(/.*\/[0-9a-z]{32}-/, ""), plain(text).split("\n").filter((line) => line !== "" && !line.startsWith("#")).map((line) => line.trim())])),
+  commands: Object.fromEntries(Object.entries(evaluated.units).sort(([a], [b]) => a.localeCompare(b)).flatMap(([name, { serviceConfig }]) =>
+    (typeof serviceConfig?.["ExecStart"] === "string" && serviceConfig["User"] !== undefined ? [[name, plain(serviceConfig["ExecStart"]).split(/\s+/).filter((word) => word !== "\\").join(" ")]] : []))),
 });
 
 // The expectations are data: nix/checks/expected/. A change there is a change of what runs, to be read; `npx vitest run -u test/unit/nix/expected.test.ts` writes them.
@@ -36,5 +53,22 @@ describe.skipIf(announceMissing())("a node's order, confinement, owners and rule
   it.each(Object.entries(nodes))("%s", async (name, settings) => {
     const found = `${JSON.stringify(facts(await evaluate(settings)), null, 1)}\n`;
     await expect(found).toMatchFileSnapshot(join(nixFolder, `checks/expected/${name}.json`));
+  });
+});
+
+describe.skipIf(announceMissing())("everything that can go together on a network runs and reads what nix/checks/expected says, without a warning", () => {
+  it.each(networks)("%s", async (network) => {
+    const services = everything.filter((service) => worksOn[service]?.includes(network) ?? true);
+    const evaluated = await evaluate(stackNode({ network, services }));
+    // nix-bitcoin warns of its deprecated and renamed options.
+    expect(evaluated.warnings).toEqual([]);
+    await expect(`${JSON.stringify(networkFacts(evaluated), null, 1)}\n`).toMatchFileSnapshot(join(nixFolder, `checks/expected/everything-on-${network}.json`));
+  });
+});
+
+describe.skipIf(announceMissing())("an option that nix-bitcoin has renamed", () => {
+  it("is warned of: the look at warnings can fail", async () => {
+    const { warnings } = await evaluate(stackNode(), '{ services.lnd.rpclisten = "127.0.0.1"; }');
+    expect(warnings.join("\n")).toMatch(/rpclisten/);
   });
 });

@@ -23,7 +23,7 @@ describe.skipIf(announceMissing())("the host's firewall", () => {
   });
 
   it("is refused beside network namespaces, where it would filter nothing", async () => {
-    const { assertions } = await evaluate(stackNode({ nixos: { isolation: "netns" } }));
+    const { assertions } = await evaluate(stackNode({ tunnel: "none" }), "{ nix-bitcoin.netns-isolation.enable = true; }");
     expect(assertions.find((message) => message.startsWith("holdfast.firewall"))).toMatch(/call iptables.*\nTurn one of them off: `isolation: none`/);
   });
 

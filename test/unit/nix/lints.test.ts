@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { announceMissing, evaluate, nixFolder, type Evaluated } from "./evaluate.js";
-import { ownersThatAreNot, rulesetFaults, scriptFaults, secretsThatAreNot, unitFaults, unitsThatAreNot } from "./lints.js";
+import { announceMissing, evaluate, evaluateWriting, nixFolder, type Evaluated } from "./evaluate.js";
+import { ownersThatAreNot, rulesetFaults, scriptFaults, secretsInStore, secretsThatAreNot, unitFaults, unitsThatAreNot } from "./lints.js";
 import { everything, stackNode } from "./stackNode.js";
 
 const disk = "/dev/disk/by-id/scsi-0";
 const nodes = {
   "as the stack has it by default": stackNode(),
   "with everything that can be switched on": stackNode({ services: everything, nixos: { published: ["btcpayserver", "rtl", "mempool"] } }),
-  "with Core Lightning and electrs, and no LND": stackNode({ services: ["bitcoind", "clightning", "electrs", "wireguard", "offsite-backup"] }),
+  "with Core Lightning beside LND, and electrs": stackNode({ services: ["bitcoind", "lnd", "clightning", "electrs", "wireguard", "offsite-backup"] }),
   "hardened as far as it goes, with an encrypted disk": stackNode({ nixos: { preset: "hardened-extended", disks: { layout: "single", disk, encrypted: true } } }),
   "on the clear net, on two disks": stackNode({ nixos: { preset: "hardened", tor: "optional", disks: { layout: "mirror", disks: [disk, `${disk}-1`], encrypted: false } } }),
   "on testnet4": stackNode({ network: "testnet4" }),
@@ -18,7 +18,7 @@ const nodes = {
 describe.skipIf(announceMissing())("NixOS accepts without a word, and we do not, on a node", () => {
   describe.each(Object.entries(nodes))("%s,", (_, settings) => {
     let evaluated: Evaluated;
-    beforeAll(async () => { evaluated = await evaluate(settings); });
+    beforeAll(async () => { evaluated = await evaluateWriting(settings); });
 
     it("what would be refused: assertions and options that do not exist", () => {
       const { assertions, undeclared, warnings } = evaluated;
@@ -34,8 +34,7 @@ describe.skipIf(announceMissing())("NixOS accepts without a word, and we do not,
     });
 
     it("a secret's value or its place in the Nix store", () => {
-      expect(Object.values(evaluated.wireguard).flatMap(({ privateKey, peers }) => [privateKey, ...peers.map(({ presharedKey }) => presharedKey)]).filter((key) => key !== null)).toEqual([]);
-      expect(evaluated.secretsDirectory).not.toMatch(/^\/nix/);
+      expect(secretsInStore(evaluated)).toEqual([]);
     });
   });
 });
@@ -63,6 +62,27 @@ describe.skipIf(announceMissing())("the lints", () => {
     const evaluated = await faulty(`{ systemd.services.x = { script = "cat /etc/nix-bitcoin-secrets/lnd-key /etc/nix-bitcoin-secrets/forgotten"; }; }`);
     expect(secretsThatAreNot(evaluated)).toEqual(expect.arrayContaining(["x.service script: forgotten"]));
     expect(secretsThatAreNot(evaluated).join()).not.toContain("lnd-key");
+  });
+
+  it("catch a secret that would lie in the store, wherever it is put", async () => {
+    const evaluated = await evaluateWriting(stackNode(), `{ lib, pkgs, ... }: {
+      networking.wireguard.interfaces.wg-node = { privateKey = "poison"; privateKeyFile = lib.mkForce null; };
+      services.bitcoind.extraConfig = "rpcpassword=poison";
+      environment.etc.key.text = "-----BEGIN OPENSSH PRIVATE KEY-----";
+      systemd.services.x = { script = "age --identity <(echo AGE-SECRET-KEY-1POISON)"; environment.RESTIC_PASSWORD = "poison"; };
+      systemd.services.y.serviceConfig.ExecStart = pkgs.writeText "peer" "PresharedKey = poison";
+    }`);
+    expect(secretsInStore(evaluated).map((found) => found.replace(/^\S*\/nix\/store\/\w+-/, ""))).toEqual(expect.arrayContaining([
+      "wg-node: privateKey", "bitcoin.conf: rpcpassword=p", "/etc/key: -----BEGIN OPENSSH PRIVATE KEY-----", "x.service script: AGE-SECRET-KEY-", "x.service: the variable RESTIC_PASSWORD", "peer: PresharedKey = p",
+    ]));
+  });
+
+  it("catch what would have to be built before a node can be evaluated: nothing is, so that it fails", async () => {
+    const built = `derivation { name = "settings"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo 22 > $out" ]; }`;
+    for (const module of [`{ services.openssh.ports = [ (builtins.fromJSON (builtins.readFile (${built}))) ]; }`, `{ imports = [ (import (${built})) ]; }`]) {
+      await expect(faulty(module)).rejects.toThrow(/settings\.drv' is not valid/);
+      await expect(evaluateWriting(stackNode(), module)).rejects.toThrow(/import-from-derivation/);
+    }
   });
 
   it("catch a script that bash cannot read", async () => {

@@ -66,6 +66,21 @@ export function secretsThatAreNot(evaluated: Evaluated): string[] {
   return [...new Set(missing)];
 }
 
+/** What only a secret looks like: the settings of daemons that take one, and the forms of private keys. */
+const secretForms = [/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/, /AGE-SECRET-KEY-/, /\bnsec1[a-z0-9]{20}/, /^\s*(?:rpcpassword|rpcauth|btcd\.rpcpass|bitcoind\.rpcpass|PrivateKey|PresharedKey|PASSPHRASE)\s*=\s*[^\s$]/m];
+
+/** Secrets whose value would lie in the Nix store, where everybody reads: `where: what`. */
+export function secretsInStore(evaluated: Evaluated): string[] {
+  return [
+    ...texts(evaluated).flatMap(([where, text]) => secretForms.flatMap((form) => form.exec(text)?.[0] ?? []).map((found) => `${where}: ${found.trim()}`)),
+    ...Object.entries(evaluated.units).flatMap(([name, { environment }]) => Object.keys(environment).filter((key) => /PASSW|PASSPHRASE|SECRET|PRIVATE_KEY/.test(key)).map((key) => `${name}: the variable ${key}`)),
+    ...Object.entries(evaluated.wireguard).flatMap(([name, { privateKey, peers }]) => [
+      ...(privateKey === null ? [] : [`${name}: privateKey`]), ...peers.filter(({ presharedKey }) => presharedKey !== null).map((peer) => `${name}: presharedKey of ${peer.name}`),
+    ]),
+    ...(evaluated.secretsDirectory.startsWith("/nix") ? [`nix-bitcoin.secretsDir: ${evaluated.secretsDirectory}`] : []),
+  ];
+}
+
 /** What `bash -n` has against a node's scripts. */
 export async function scriptFaults(evaluated: Evaluated): Promise<string[]> {
   const scripts = [

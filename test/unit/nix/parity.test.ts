@@ -35,7 +35,9 @@ const differences: readonly string[] = [
   "holdfast-firewall.service After: local-fs.target | –",
   "holdfast-firewall.service WantedBy: multi-user.target | sysinit.target",
   "ssh.service After: nftables.service | –",
+  "wireguard-wg-node.service at a switch: X-ReloadIfChanged=true | –",
   "secrets: backup-password=root:root:400 backup-store-password=root:root:400 lnd-macaroon-root-key=root:root:400 | –",
+  "sshd: AllowUsers=root PerSourcePenalties=no PrintMotd=no Subsystem=sftp internal-sftp UsePAM=yes | AllowUsers=root operator LogLevel=INFO",
 ];
 
 interface RehearsalUnit {
@@ -79,16 +81,38 @@ function peersOf(script: string): unknown[] {
   }));
 }
 
+/** What a switch may not do with a unit. */
+const atSwitch = {
+  rehearsal: ({ Unit = {} }: RehearsalUnit): string[] => Object.entries(Unit).filter(([key]) => key.startsWith("X-")).map(([key, value]) => `${key}=${String(value)}`),
+  nixos: ({ unitConfig, restartIfChanged, reloadIfChanged }: Unit): string[] => [
+    ...Object.entries(unitConfig).filter(([key]) => key.startsWith("X-")).map(([key, value]) => `${key}=${String(value)}`),
+    ...(restartIfChanged ? [] : ["X-RestartIfChanged=false"]), ...(reloadIfChanged ? ["X-ReloadIfChanged=true"] : []),
+  ],
+};
+
+/** sshd's settings, `Key=value`: as the rehearsal's file has them, and as NixOS would write them. */
+const sshd = {
+  rehearsal: ({ Service = {} }: RehearsalUnit): string[] =>
+    [...(Service["ExecStart"] as string).replace(/^.* -f /, "").matchAll(/^(\w+) ([^\n]+)$/gm)].map(([, key, value]) => `${key}=${value!}`).filter((line) => !line.startsWith("AuthorizedKeysFile=")),
+  nixos: ({ openssh: { ports, hostKeys, settings: written } }: Evaluated): string[] => [
+    ...ports.map((port) => `Port=${port}`), ...hostKeys.map((key) => `HostKey=${key}`),
+    ...Object.entries(written).filter(([, value]) => value !== null).map(([key, value]) => `${key === "UseDns" ? "UseDNS" : key}=${[value].flat().map((one) => (one === true ? "yes" : one === false ? "no" : String(one))).join(" ")}`),
+  ],
+};
+
 /** The mode as nix-bitcoin writes it. */
 const modeOf = (mode: string): string => mode.replace(/^0/, "");
 
 function compared(rehearsal: Readonly<Record<string, RehearsalUnit>>, nixos: Evaluated): string[] {
   const ordering = Object.entries(units).flatMap(([name, theirs]) => links.flatMap((link) => unlike(`${name} ${link}`, inRehearsal(rehearsal[name]!, link), inNixos(nixos.units[theirs]!, link))));
-  const bundle = secretsOf(settings.services, settings.tunnel.peers.filter(({ presharedKey }) => presharedKey === undefined));
+  const bundle = secretsOf(settings.services, settings.tunnel!.peers.filter(({ presharedKey }) => presharedKey === undefined));
   const secrets = unlike("secrets",
     bundle.map(({ file, owner, group, mode }) => `${file}=${owner}:${group}:${modeOf(mode)}`),
     Object.entries(nixos.secrets).filter(([file]) => file !== "wg-psk-phone.2").map(([file, { owner, group, mode }]) => `${file}=${owner}:${group}:${mode}`));
-  return [...ordering, ...secrets];
+  const switching = Object.entries(units).flatMap(([name, theirs]) => unlike(`${name} at a switch`, atSwitch.rehearsal(rehearsal[name]!), atSwitch.nixos(nixos.units[theirs]!)));
+  const consumers = [...new Set(bundle.flatMap((secret) => secret.consumers))];
+  const restarted = unlike("restarted by a changed secret", consumers.filter((unit) => unit in rehearsal), consumers.filter((unit) => unit in nixos.units));
+  return [...ordering, ...switching, ...secrets, ...restarted, ...unlike("sshd", sshd.rehearsal(rehearsal["ssh.service"]!), sshd.nixos(nixos))];
 }
 
 describe.skipIf(announceMissing())("one specification, on the rehearsal's system and on NixOS", () => {
@@ -98,12 +122,29 @@ describe.skipIf(announceMissing())("one specification, on the rehearsal's system
     expect(compared(rehearsal, nixos)).toEqual(differences);
   });
 
+  it("would show a difference that nobody has listed", async () => {
+    const [rehearsal, nixos] = [await rehearsed(settings), await evaluate(settings)];
+    const lnd = rehearsal["lnd.service"]!;
+    const other = { ...rehearsal, "lnd.service": { ...lnd, Unit: { ...lnd.Unit, Requires: ["tor.service"] } } };
+    expect(compared(other, nixos).filter((line) => !differences.includes(line))).toEqual(["lnd.service Requires: tor.service | nix-bitcoin-secrets.target"]);
+  });
+
+  it("confines the agent's units by the same file, and in no other way", async () => {
+    const [ours, theirs] = ["rehearsal/system/confinement.nix", "nix/modules/agent/confinement.nix"].map((file) => readFileSync(file, "utf8"));
+    expect(ours, "copy one over the other: each flake reaches its host alone").toBe(theirs);
+    const [rehearsal, nixos] = [await rehearsed(settings), await evaluate(settings)];
+    for (const unit of ["holdfast-secrets.service", "holdfast-gate.service", "holdfast-backup.service"]) {
+      const [{ ExecStart: _, ...one }, { ExecStart: __, ...other }] = [rehearsal[unit]!.Service!, nixos.units[unit]!.serviceConfig!];
+      expect(one, unit).toEqual(other);
+    }
+  });
+
   it("gives the same tunnel: address, port, key, peers", async () => {
     const [rehearsal, nixos] = [await rehearsed(settings), await evaluate(settings)];
     const script = rehearsal["wireguard-wg-node.service"]!.Service!["ExecStart"] as string;
     const tunnel = nixos.wireguard["wg-node"]!;
     const peers = peersOf(script);
-    expect(peers).toHaveLength(settings.tunnel.peers.length);
+    expect(peers).toHaveLength(settings.tunnel!.peers.length);
     expect(peers).toEqual(tunnel.peers.map(({ publicKey, presharedKeyFile, allowedIPs }) => ({ publicKey, presharedKeyFile, allowedIPs })));
     expect(script).toContain(`wg set wg-node listen-port ${tunnel.listenPort} private-key ${tunnel.privateKeyFile}`);
     expect(script).toContain(`ip address replace ${tunnel.ips[0]} dev wg-node`);
@@ -114,6 +155,17 @@ describe.skipIf(announceMissing())("one specification, on the rehearsal's system
     const loads = rehearsal["holdfast-firewall.service"]!.Service!["ExecStart"] as string;
     expect(loads).toContain(`nft --file ${settings.firewall.ruleset}`);
     expect(nixos.nftables.ruleset.trimEnd()).toBe(settings.firewall.ruleset.trimEnd());
+  });
+
+  it("gives a node without a tunnel none, the same rules, and LND's REST on loopback alone", async () => {
+    const bare = stackNode({ network: "regtest", bitcoinPeers: ["10.231.0.1:18444"], tunnel: "none" });
+    const [rehearsal, nixos] = [await rehearsed(bare), await evaluate(bare)];
+    expect(refusals(nixos)).toEqual([]);
+    expect([Object.keys(rehearsal), Object.keys(nixos.units)].map((names) => names.filter((name) => name.startsWith("wireguard")))).toEqual([[], []]);
+    expect(Object.entries(rehearsal).filter(([, unit]) => JSON.stringify(unit).includes("wg-node.service")).map(([name]) => name)).toEqual([]);
+    expect(nixos.nftables.ruleset.trimEnd()).toBe(bare.firewall.ruleset.trimEnd());
+    expect((rehearsal["holdfast-firewall.service"]!.Service!["ExecStart"] as string)).toContain(`nft --file ${bare.firewall.ruleset}`);
+    expect(JSON.stringify(rehearsal["lnd.service"]).match(/restlisten=[^\\]*/g)).toEqual(["restlisten=127.0.0.1:8080"]);
   });
 
   it("differs in nothing that docs/architecture.md does not tell, and in all that it tells", () => {

@@ -24,13 +24,6 @@ describe.skipIf(announceMissing())("a node's preset", () => {
     expect(shown).toEqual({ dbCache: 300 });
   });
 
-  it("can isolate services in namespaces where neither tunnels nor our firewall are", async () => {
-    const settings = stackNode({ services: ["bitcoind", "lnd", "offsite-backup"], nixos: { isolation: "netns" } });
-    const evaluated = await evaluate(settings, "{ lib, ... }: { holdfast.firewall.enable = lib.mkForce false; }");
-    expect(refusals(evaluated)).toEqual([]);
-    expect(evaluated.units["netns-lnd.service"]).toBeDefined();
-    expect(evaluated.firewall.enable).toBe(true);
-  });
 });
 
 describe.skipIf(announceMissing())("Tor", () => {
@@ -65,7 +58,10 @@ describe.skipIf(announceMissing())("Tor", () => {
   });
 
   it("allows an announced onion address", async () => {
-    expect(refusals(await evaluate(stackNode(), "{ nix-bitcoin.onionServices.lnd.public = true; }"))).toEqual([]);
+    const announcing = '{ services.lnd.getPublicAddressCmd = "echo x.onion"; }';
+    expect(refusals(await evaluate(stackNode(), announcing))).toHaveLength(1);
+    const identities = [{ kind: "onion-key" as const, name: "lnd", publicIdentity: `${"a".repeat(56)}.onion` }];
+    expect(refusals(await evaluate({ ...stackNode(), identities }))).toEqual([]);
   });
 });
 

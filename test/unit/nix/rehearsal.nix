@@ -2,7 +2,7 @@
 { settings }:
 let
   system = ../../../rehearsal/system;
-  inert = name: content: content;
+  inert = _: content: content;
   text = import (system + "/text.nix") { platform = "x86_64-linux"; } // {
     write = inert;
     script = inert;
@@ -14,17 +14,28 @@ let
     node = "/node";
   };
   layout = import (system + "/layout.nix");
-  module = file: import (system + "/modules/${file}.nix") {
-    inherit text programs layout;
-    settings = builtins.fromJSON (builtins.readFile settings);
-  };
+  confinement = import (system + "/confinement.nix") { inherit layout; };
+  given = builtins.fromJSON (builtins.readFile settings);
+  module =
+    file:
+    import (system + "/modules/${file}.nix") {
+      inherit
+        text
+        programs
+        layout
+        confinement
+        ;
+      settings = given;
+    };
 in
-builtins.foldl' (units: file: units // module file) { } [
-  "ssh"
-  "secrets"
-  "firewall"
-  "wireguard"
-  "btcd"
-  "lnd"
-  "identity"
-]
+builtins.foldl' (units: file: units // module file) { } (
+  [
+    "ssh"
+    "secrets"
+    "firewall"
+    "btcd"
+    "lnd"
+    "identity"
+  ]
+  ++ (if given ? tunnel then [ "wireguard" ] else [ ])
+)

@@ -27,7 +27,7 @@ describe.skipIf(announceMissing())("the secrets' module", () => {
     const settings = nodeWith(services);
     const { secrets, users, groups, assertions } = await evaluate(settings);
     expect(assertions).toEqual([]);
-    const brought = secretsOf(settings.services as Service[], settings.tunnel.peers);
+    const brought = secretsOf(settings.services as Service[], settings.tunnel!.peers);
     const oursAlone = ["lnd-macaroon-root-key", "backup-password", "backup-store-password"];
     const bundle = Object.fromEntries(brought.filter(({ file }) => !oursAlone.includes(file)).map(({ file, owner, group, mode }) => [file, { owner, group, mode: mode.replace(/^0/, "") }]));
     expect(secrets).toEqual(bundle);
@@ -37,7 +37,7 @@ describe.skipIf(announceMissing())("the secrets' module", () => {
   it.each(Object.entries(nodes))("starts nobody who reads a secret, with %s, before they are there", async (_, services) => {
     const settings = nodeWith(services);
     const { units } = await evaluate(settings);
-    const consumers = new Set(secretsOf(settings.services as Service[], settings.tunnel.peers).flatMap((secret) => secret.consumers).filter((name) => name in units));
+    const consumers = new Set(secretsOf(settings.services as Service[], settings.tunnel!.peers).flatMap((secret) => secret.consumers).filter((name) => name in units));
     expect([...consumers]).toEqual(expect.arrayContaining(["bitcoind.service", "lnd.service", "wireguard-wg-node.service", "holdfast-backup.service"]));
     for (const name of consumers) {
       expect(units[name]!.requires, name).toContain(target);

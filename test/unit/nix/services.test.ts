@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { publishedPorts } from "../../../config/ports.js";
 import { secretsOf } from "../../../components/secrets/registry.js";
+import { networks } from "../../../formats/place.js";
 import { services as known, type Service } from "../../../formats/services.js";
 import { announceMissing, evaluate } from "./evaluate.js";
 import { evaluateShowing, everything, refusals, stackNode } from "./stackNode.js";
@@ -39,11 +40,23 @@ describe.skipIf(announceMissing())("a node's services", () => {
     expect(shown).toEqual({ btcpay: "lnd", rtl: { lnd: true, clightning: true }, mempool: "fulcrum", ports: { lnd: 9735, clightning: 9736 } });
   });
 
-  it("has LND's watchtower client on, and shows the node's alias", async () => {
-    const { files } = await evaluate(stackNode());
+  it.each(networks)("has LND's watchtower client on by default, and shows the node's alias, on %s", async (network) => {
+    const { files } = await evaluate(stackNode({ network }));
     const conf = files.find(({ path }) => path.endsWith("-lnd.conf"))!.text;
     expect(conf).toMatch(/^wtclient\.active=true$/m);
     expect(conf).toMatch(/^alias=alice$/m);
+  });
+
+  it("fetches BTCPay's exchange rates through Tor where that is enforced, and speaks to its own daemons directly", async () => {
+    const environment = async (tor: "enforced" | "optional"): Promise<Record<string, string | null>> =>
+      (await evaluate(stackNode({ services: everything, nixos: { tor, published: ["btcpayserver"] } }))).units["btcpayserver.service"]!.environment;
+    expect(await environment("enforced")).toMatchObject({ ALL_PROXY: "socks5://127.0.0.1:9050", NO_PROXY: "127.0.0.1,::1,localhost,10.10.0.1" });
+    expect(await environment("optional")).not.toHaveProperty("ALL_PROXY");
+  });
+
+  it("lets MariaDB and PostgreSQL answer on sockets and loopback alone", async () => {
+    const { shown } = await evaluateShowing(stackNode({ services: everything }), "{ mysql = mysql.settings.mysqld.skip-networking; postgresql = postgresql.enableTCPIP; }");
+    expect(shown).toEqual({ mysql: true, postgresql: false });
   });
 
   it("publishes a page inside the tunnel alone, on the port that the policy opens", async () => {
@@ -64,9 +77,9 @@ describe.skipIf(announceMissing())("a node's services", () => {
 
   it.each<[string, string, string]>([
     ["two Electrum servers", '"electrs" "fulcrum"', "holdfast.services.enabled has electrs and fulcrum, and both serve Electrum on port 50001."],
-    ["mempool alone", '"mempool"', "holdfast.services.enabled has mempool, which asks an Electrum server, and neither electrs nor fulcrum."],
+    ["mempool alone", '"mempool"', "holdfast.services.enabled has mempool, and nothing that it stands on."],
   ])("refuses %s", async (_, names, words) => {
-    expect(refusals(await evaluate(stackNode(), `{ holdfast.services.enabled = [ ${names} ]; }`)).filter((line) => line.startsWith("holdfast.services"))).toEqual([words]);
+    expect(refusals(await evaluate(stackNode(), `{ holdfast.services.enabled = [ "lnd" ${names} ]; }`)).filter((line) => line.startsWith("holdfast.services"))).toEqual([words]);
   });
 
   it("refuses to publish what is not there, and what no tunnel would carry", async () => {

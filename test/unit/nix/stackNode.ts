@@ -1,5 +1,5 @@
 import { settingsOf } from "../../../components/system/settings.js";
-import type { NodeSpecification } from "../../../config/specification.js";
+import type { NodeSpecification, TunnelSpecification } from "../../../config/specification.js";
 import { services, type Service } from "../../../formats/services.js";
 import { nixosSchema, type NixosSettings, type Settings } from "../../../formats/settings.js";
 import { exampleNode } from "../components/recorder.js";
@@ -8,18 +8,23 @@ import { evaluate, type Evaluated } from "./evaluate.js";
 /** Everything that a user can switch on at once. */
 export const everything: readonly Service[] = services.filter((service) => !["clightning-replication", "backups", "bunker", "data-volume", "encrypted-root", "electrs"].includes(service));
 
+/** What a test asks of a node. */
+export type Change = Partial<Omit<NodeSpecification, "nixos" | "tunnel">> & { readonly nixos?: Partial<NixosSettings>; readonly tunnel?: TunnelSpecification | "none" };
+
 /** What the stack would hand over for a node: specification in, settings out, as a real update does it. */
-export function stackNode(change: Partial<Omit<NodeSpecification, "nixos">> & { readonly nixos?: Partial<NixosSettings> } = {}): Settings {
-  const { specification, stack, remove } = exampleNode();
+export function stackNode({ tunnel, ...change }: Change = {}): Settings {
+  const { specification: { tunnel: example, ...specification }, stack, remove } = exampleNode();
   remove();
+  const chosen = tunnel ?? example;
   const node: NodeSpecification = {
     ...specification, network: "mainnet", bitcoinPeers: [], ...change, nixos: nixosSchema.parse(change.nixos ?? {}),
+    ...(chosen === "none" ? { services: (change.services ?? specification.services).filter((service) => service !== "wireguard") } : { tunnel: chosen }),
   };
   const peers = [
-    ...node.tunnel.peers.map((peer, index) => ({ ...peer, publicKey: `${String.fromCharCode(65 + index).repeat(43)}=` })),
+    ...(node.tunnel?.peers ?? []).map((peer, index) => ({ ...peer, publicKey: `${String.fromCharCode(65 + index).repeat(43)}=` })),
     { name: "phone-next", publicKey: `${"Z".repeat(43)}=`, presharedKey: "wg-psk-phone.2" },
   ];
-  const settings = settingsOf(node, stack.authorizedKeys, { publicKey: `${"N".repeat(43)}=`, peers });
+  const settings = settingsOf(node, stack.authorizedKeys, node.tunnel === undefined ? undefined : { publicKey: `${"N".repeat(43)}=`, peers });
   const hsm = { kind: "cln-hsm-secret" as const, name: "cln", publicIdentity: `02${"cd".repeat(32)}` };
   return node.services.includes("clightning") ? { ...settings, identities: [hsm] } : settings;
 }

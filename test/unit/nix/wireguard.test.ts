@@ -34,10 +34,10 @@ describe.skipIf(announceMissing())("the node's end of its tunnels", () => {
   });
 
   it("is refused together with network namespaces, in words that say what to turn off", async () => {
-    const { assertions } = await evaluate(stackNode({ nixos: { isolation: "netns" } }));
+    const { assertions } = await evaluate(stackNode(), "{ nix-bitcoin.netns-isolation.enable = true; }");
     expect(assertions.find((message) => message.startsWith("holdfast.wireguard"))).toBe(
       "holdfast.wireguard and nix-bitcoin.netns-isolation are both on, and the namespaces would hide every service from the tunnels.\n"
-      + "Turn one of them off: `isolation: none` in the stack file keeps the tunnels.\n");
+      + "Turn one of them off in the stack file: `isolation: none` keeps the tunnels, `tunnel: none` the namespaces.\n");
   });
 
   it("is not there, and opens nothing, where the node has none", async () => {

@@ -14,7 +14,12 @@
     apparmor.enable = lib.mkDefault true;
     apparmor.killUnconfinedConfinables = lib.mkDefault true;
   };
-  boot.kernelParams = [ "slab_nomerge" "page_poison=1" "page_alloc.shuffle=1" "debugfs=off" ];
+  boot.kernelParams = [
+    "slab_nomerge"
+    "page_poison=1"
+    "page_alloc.shuffle=1"
+    "debugfs=off"
+  ];
   boot.kernel.sysctl = {
     "kernel.yama.ptrace_scope" = lib.mkOverride 500 1;
     "kernel.kptr_restrict" = lib.mkOverride 500 2;

@@ -1,8 +1,9 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseTunnel, policyMark, probe } from "../../../../agent/activation/probe.js";
+import { filtersAs, parseTunnel, policyMark, probe } from "../../../../agent/activation/probe.js";
+import { rulesetOf } from "../../../../components/network/firewall.js";
 import { nixosSchema, type Settings } from "../../../../formats/settings.js";
 import { place, standIn, type Answer } from "../secrets/standIn.js";
 
@@ -18,16 +19,16 @@ const settings: Settings = {
   identities: [],
   bitcoin: { peers: [], rpcUser: "privileged" },
   tunnel: { address: "10.10.0.1", prefixLength: 24, port: 51820, publicKey: "k", peers: [] },
-  firewall: { policy: [], ruleset: ruleset("abc") },
+  firewall: { policy: [], backend: "nftables", ruleset: ruleset("abc") },
   backup: { repository: "rest:https://192.0.2.1/", user: "alice" },
 };
 const dump = ["PRIVATE\tPUBLIC\t51820\toff", "p1\tPSK\t192.0.2.9:1000\t10.10.0.2/32\t1700000000\t1\t2\toff", "p2\tPSK\t(none)\t10.10.0.3/32\t0\t0\t0\toff", ""].join("\n");
 
-async function probed(answers: Record<string, { stdout?: string; exitCode?: number }>): Promise<{ told: unknown; commands: string[] }> {
+async function probed(answers: Record<string, { stdout?: string; exitCode?: number }>, firewall: Settings["firewall"] = settings.firewall): Promise<{ told: unknown; commands: string[] }> {
   const answer: Answer = (argv) => answers[argv[0]!];
   const { site, commands } = await standIn(answer);
   await mkdir(dirname(site.layout.settings), { recursive: true });
-  await writeFile(site.layout.settings, JSON.stringify(settings));
+  await writeFile(site.layout.settings, JSON.stringify({ ...settings, firewall }));
   return { told: await probe("", site), commands: commands.sort() };
 }
 
@@ -50,6 +51,63 @@ describe("probe", () => {
 
   it("does not take another policy's table for this one", async () => {
     const { told } = await probed({ systemctl: { stdout: "" }, nft: { stdout: listed("abd") }, wg: { exitCode: 1 } });
+    expect(told).toMatchObject({ firewallLoaded: false });
+  });
+});
+
+describe("probe, where the settings name iptables", () => {
+  const policy = [{ name: "ssh", protocol: "tcp", port: 22, from: "internet" }, { name: "lightning", protocol: "tcp", port: 9735, from: "internet" }] as const;
+  const firewall: Settings["firewall"] = { policy: [...policy], backend: "iptables", ruleset: rulesetOf(policy, "iptables") };
+  // As NixOS's firewall.service leaves them, with nix-bitcoin's opening for its namespaces.
+  const rules = (own = firewall.ruleset): string => [
+    "-P INPUT ACCEPT", "-P FORWARD ACCEPT", "-P OUTPUT ACCEPT", "-N nixos-fw", "-N nixos-fw-accept", "-N nixos-fw-log-refuse", "-N nixos-fw-refuse",
+    "-A INPUT -j nixos-fw", "-A nixos-fw -i lo -j nixos-fw-accept", "-A nixos-fw -m conntrack --ctstate RELATED,ESTABLISHED -j nixos-fw-accept",
+    "-A nixos-fw -i nb-br -p tcp -m tcp --dport 9050 -j nixos-fw-accept", ...own.trim().split("\n"), "-A nixos-fw -j nixos-fw-log-refuse",
+    "-A nixos-fw-accept -j ACCEPT", '-A nixos-fw-log-refuse -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j LOG --log-prefix "refused connection: " --log-level 6',
+    "-A nixos-fw-log-refuse -m pkttype ! --pkt-type unicast -j nixos-fw-refuse", "-A nixos-fw-log-refuse -j nixos-fw-refuse", "-A nixos-fw-refuse -j DROP", "",
+  ].join("\n");
+  const loaded = async (ip4: string, ip6 = ip4): Promise<unknown> =>
+    ((await probed({ systemctl: { stdout: "" }, iptables: { stdout: ip4 }, ip6tables: { stdout: ip6 }, wg: { exitCode: 1 } }, firewall)).told as { firewallLoaded: boolean }).firewallLoaded;
+
+  it("asks iptables for both families, and never nftables", async () => {
+    const { told, commands } = await probed({ systemctl: { stdout: "" }, iptables: { stdout: rules() }, ip6tables: { stdout: rules() }, wg: { exitCode: 1 } }, firewall);
+    expect(told).toMatchObject({ firewallLoaded: true, tunnel: null });
+    expect(commands).toEqual(["ip6tables -w -S", "iptables -w -S", "systemctl list-units --failed --plain --no-legend --full --no-pager", "wg show wg-node dump"]);
+  });
+
+  it.each<[string, (rules: string) => string]>([
+    ["another policy", () => rules(rulesetOf([...policy, { name: "more", protocol: "tcp", port: 1, from: "internet" }], "iptables"))],
+    ["no mark of ours", (text) => text.replace(/^.*"policy .*\n/m, "")],
+    ["one rule less", (text) => text.replace(/^.*--dport 9735 .*\n/m, "")],
+    ["one opening more", (text) => text.replace("-A nixos-fw -j nixos-fw-log-refuse", "-A nixos-fw -p tcp -m tcp --dport 10009 -j nixos-fw-accept\n-A nixos-fw -j nixos-fw-log-refuse")],
+    ["an opening on another interface", (text) => text.replace("-i nb-br", "-i eth0")],
+    ["a chain that nothing enters", (text) => text.replace("-A INPUT -j nixos-fw\n", "")],
+    ["a rule before the chain", (text) => text.replace("-A INPUT -j nixos-fw", "-A INPUT -j ACCEPT\n-A INPUT -j nixos-fw")],
+    ["no end", (text) => text.replace("-A nixos-fw -j nixos-fw-log-refuse\n", "")],
+    ["an end that lets through", (text) => text.replace("-A nixos-fw-refuse -j DROP", "-A nixos-fw-refuse -j ACCEPT")],
+    ["nothing at all", () => "-P INPUT ACCEPT\n"],
+  ])("does not take %s for the policy, in either family", async (_, spoil) => {
+    expect(await loaded(rules())).toBe(true);
+    expect(await loaded(spoil(rules()))).toBe(false);
+    expect(await loaded(rules(), spoil(rules()))).toBe(false);
+  });
+
+  it("reads what a real iptables prints of the same rules, in either family", ({ skip }) => {
+    const script = (program: string): string => [
+      "set -e", `program=${program}`, ...rules().split("\n").filter((line) => line.startsWith("-N ")).map((line) => `$program -w ${line}`),
+      // NixOS's script writes the interface behind the jump.
+      ...rules().split("\n").filter((line) => line.startsWith("-A ")).map((line) => `$program -w ${line.replace("-i nb-br -p tcp -m tcp --dport 9050 -j nixos-fw-accept", "-p tcp --dport 9050 -j nixos-fw-accept -i nb-br")}`),
+      "$program -w -S",
+    ].join("\n");
+    for (const program of ["iptables", "ip6tables"]) {
+      if (process.getuid!() !== 0 || spawnSync(program, ["--version"]).error !== undefined) return skip(`needs root and ${program}`);
+      const printed = execFileSync("unshare", ["--net", "sh", "-c", script(program)], { timeout: 20_000 }).toString();
+      expect(filtersAs(firewall.ruleset, printed), printed).toBe(true);
+    }
+  });
+
+  it("says no where there is no iptables, whatever nftables has loaded", async () => {
+    const { told } = await probed({ systemctl: { stdout: "" }, nft: { stdout: listed("abc") }, iptables: { exitCode: 1 }, ip6tables: { exitCode: 1 }, wg: { exitCode: 1 } }, firewall);
     expect(told).toMatchObject({ firewallLoaded: false });
   });
 });

@@ -20,7 +20,7 @@ export const settings: Settings = {
   identities: [],
   bitcoin: { peers: [], rpcUser: "lnd" },
   tunnel: { address: "10.0.0.1", prefixLength: 24, port: 51820, publicKey: "x", peers: [] },
-  firewall: { policy: [], ruleset: "" },
+  firewall: { policy: [], backend: "nftables", ruleset: "" },
   backup: { repository: "/nowhere", user: "alice" },
 };
 export const lightning: Manifest["lightning"] = { nodePublicKey: ours, confirmedBalance: 5_000, addresses: { external: 3, internal: 1 }, channels: 1, blockHeight: 100 };

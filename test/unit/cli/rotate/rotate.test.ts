@@ -13,7 +13,7 @@ import { readSetting, writeSetting } from "../../../../cli/rotate/settings.js";
 import { abandonSsh, fingerprintOf, rotateSsh } from "../../../../cli/rotate/ssh.js";
 import { saltIn } from "../../../../cli/rotate/vault.js";
 import { proposed, raised, versionOf, withdrawn } from "../../../../cli/rotate/versions.js";
-import { abandonPeer, rotatePeer } from "../../../../cli/rotate/wireguard.js";
+import { abandonPeer, chosenPeer, rotatePeer } from "../../../../cli/rotate/wireguard.js";
 import { placesOf } from "../../../../cli/places.js";
 import { writeIdentity } from "../../../../custody/identityFile.js";
 import { newIdentity } from "../../../../custody/seal.js";
@@ -135,6 +135,9 @@ describe("rotate wireguard", () => {
   });
 
   it("refuses a peer that there is not, and one whose next keys could have no name", async () => {
+    const { tunnel: _, ...bare } = node();
+    expect(() => chosenPeer([bare], { peer: "phone" })).toThrow("alice has no tunnel (tunnel: none), and so no peers whose keys could rotate.");
+    expect(chosenPeer([{ ...bare, name: "bob" }, node()], { peer: "phone" }).name, "of two nodes, the one that has a tunnel").toBe("alice");
     await expect(rotatePeer(world.means, { peer: "tablet", within: 0 })).rejects.toThrow("No node has a peer tablet. There are: phone of alice, laptop of alice.");
     writeSetting(world.places, ["nodes", "alice", "tunnel", "peers", "phone-next"], { address: "10.10.0.9" });
     await expect(rotatePeer(world.means, { peer: "phone", within: 0 })).rejects.toThrow("has a peer phone-next already");

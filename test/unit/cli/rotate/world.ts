@@ -103,7 +103,7 @@ export function worldFrom(source: string, power: Power): World {
 
   const keysOf = (peer: string, version: number) => wireguardKeys("r".repeat(64), `${peer}/${version}`);
   /** Each peer of the deployed node by its keys' name, with its version. */
-  const known = (): readonly (readonly [string, string, number])[] => deployed.nodes[0]!.tunnel.peers.flatMap(({ name }) => {
+  const known = (): readonly (readonly [string, string, number])[] => deployed.nodes[0]!.tunnel!.peers.flatMap(({ name }) => {
     const { version = 1, candidate } = deployed.nodes[0]!.versions[peerKeysId(name)] ?? {};
     return [[name, name, version] as const, ...(candidate === undefined ? [] : [[candidateName(name), name, candidate] as const])];
   });

@@ -23,6 +23,11 @@ describe("the firewall policy", () => {
     expect(policyOf(node).map(({ name, from }) => `${name} ${from}`)).toEqual(["ssh internet", "lightning internet", "wireguard internet", "lnd-rest tunnel"]);
   });
 
+  it("of a node without a tunnel names SSH and Lightning alone", () => {
+    const { tunnel: _, ...bare } = node;
+    expect(policyOf(bare).map(({ name, from }) => `${name} ${from}`)).toEqual(["ssh internet", "lightning internet"]);
+  });
+
   it("has no rule for a service that is not there", () => {
     expect(policyOf({ ...node, services: ["bitcoind", "wireguard"] }).map(({ name }) => name)).toEqual(["ssh", "wireguard"]);
     expect(policyOf({ ...node, nixos: { ...node.nixos, published: ["rtl"] } })).toEqual(policyOf(node));
@@ -69,6 +74,25 @@ describe("the host's ruleset", () => {
   it("has another comment for another policy", () => {
     const comment = (policy: readonly PolicyRule[]): string => /comment "policy (\w+)"/.exec(rulesetOf(policy))![1]!;
     expect(comment(policyOf(node))).not.toBe(comment(policyOf({ ...node, sshFrom: "tunnel" })));
+  });
+});
+
+describe("the host's rules for iptables", () => {
+  const { tunnel: _, ...bare } = node;
+
+  it("are those of the policy, each with its name, behind a comment with the digest of all", () => {
+    expect(rulesetOf(policyOf(bare), "iptables").split("\n")).toEqual([
+      expect.stringMatching(/^-A nixos-fw -m comment --comment "policy [0-9a-f]{32}"$/),
+      "-A nixos-fw -p tcp -m tcp --dport 22 -m comment --comment ssh -j nixos-fw-accept",
+      "-A nixos-fw -p tcp -m tcp --dport 9735 -m comment --comment lightning -j nixos-fw-accept",
+      "",
+    ]);
+    const comment = (p2pPort: number): string => rulesetOf(policyOf({ ...bare, lightning: { ...bare.lightning, p2pPort } }), "iptables").split("\n")[0]!;
+    expect(comment(9735)).not.toBe(comment(9736));
+  });
+
+  it("are refused where the policy speaks of a tunnel", () => {
+    expect(() => rulesetOf(policyOf(node), "iptables")).toThrow(/rule lnd-rest is for the tunnel/);
   });
 });
 

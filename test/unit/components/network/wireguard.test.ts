@@ -14,7 +14,7 @@ beforeAll(async () => {
   ({ resources, watch } = await record());
   example = exampleNode();
   secrets = new Secrets("alice-secrets", example.specification, watch);
-  tunnels = new Tunnels("alice-tunnels", { specification: example.specification, secrets }, watch);
+  tunnels = new Tunnels("alice-tunnels", { specification: example.specification, tunnel: example.specification.tunnel, secrets }, watch);
   await Promise.all([valueOf(tunnels.configurations), valueOf(secrets.files)]);
 });
 afterAll(() => example.remove());
@@ -63,7 +63,7 @@ describe("a peer whose keys rotate", () => {
   async function tunnelsAt(phone: Omit<SecretVersion, "rotated">) {
     const known = resources.length;
     const specification = { ...example.specification, versions: { [peerKeysId("phone")]: { ...phone, rotated } } };
-    const made = new Tunnels("alice-tunnels", { specification, secrets }, watch);
+    const made = new Tunnels("alice-tunnels", { specification, tunnel: specification.tunnel, secrets }, watch);
     const [configurations, peers, files, roots] = await Promise.all([valueOf(made.configurations), valueOf(made.peers), valueOf(made.files), valueOf(made.roots)]);
     const names = resources.slice(known).filter(({ type, name }) => type.startsWith("random:") && name.startsWith("alice-tunnels-phone")).map(({ name }) => name);
     return { configurations, peers, files, roots, names, made };
@@ -119,6 +119,6 @@ describe("a peer whose keys rotate", () => {
       ...example.specification, versions: { [peerKeysId("phone")]: { version: 1, candidate: 2, rotated } },
       tunnel: { ...example.specification.tunnel, peers: [...example.specification.tunnel.peers, { name: "phone-next", address: "10.10.0.9" }] },
     };
-    expect(() => new Tunnels("alice-tunnels", { specification, secrets }, watch)).toThrow("has a peer phone-next, which is what the next keys of its peer phone are called");
+    expect(() => new Tunnels("alice-tunnels", { specification, tunnel: specification.tunnel, secrets }, watch)).toThrow("has a peer phone-next, which is what the next keys of its peer phone are called");
   });
 });

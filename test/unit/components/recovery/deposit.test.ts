@@ -61,12 +61,14 @@ describe("the deposit step", () => {
 
 describe("what a deposit has of an environment's marks", () => {
   it("is the node's own key, whatever was noted, and no time that an update notes: no second update deposits once more", () => {
+    const own = { state: "mark", tunnelKey: "key" };
     const made = { wallet: "2026-11-21T00:00:00.000Z", environment: "2026-11-20T00:00:00.000Z" };
-    const before = marksOf({ format: "holdfast-marks/1", tunnels: {}, made }, "alice-1", "key");
-    const after = marksOf({ format: "holdfast-marks/1", tunnels: { "alice-1": "key", bob: "another" }, made: { "tunnel-alice-1": "2026-11-22T00:00:00.000Z", ...made } }, "alice-1", "key");
+    const before = marksOf({ format: "holdfast-marks/1", tunnels: {}, made }, "alice-1", own);
+    const after = marksOf({ format: "holdfast-marks/1", tunnels: { "alice-1": "key", bob: "another" }, made: { "tunnel-alice-1": "2026-11-22T00:00:00.000Z", ...made } }, "alice-1", own);
     expect(JSON.stringify(after)).toBe(JSON.stringify(before));
-    expect(after.tunnels).toEqual({ "alice-1": "key" });
-    expect(marksOf({ format: "holdfast-marks/1", passphrase: "f".repeat(64), tunnels: {}, made }, "alice-1", "key")).toMatchObject({ passphrase: "f".repeat(64), made });
+    expect([after.tunnels, after.states]).toEqual([{ "alice-1": "key" }, { "alice-1": "mark" }]);
+    expect(marksOf({ format: "holdfast-marks/1", tunnels: { "alice-1": "key" }, made }, "alice-1", { state: "mark" }).tunnels, "without a tunnel").toEqual({});
+    expect(marksOf({ format: "holdfast-marks/1", passphrase: "f".repeat(64), tunnels: {}, made }, "alice-1", own)).toMatchObject({ passphrase: "f".repeat(64), made });
   });
 });
 
@@ -84,7 +86,7 @@ describe("the wallet identity's file", () => {
         const { resources, watch } = await record();
         const { valueOf } = await import("../recorder.js");
         await valueOf(new Deposit("alice-deposit", {
-          specification, stack, place: { environment: "dev", network: "regtest", node: "alice-1", generation: 3 }, identities: [], roots: {}, certificates: {}, tunnelKey: "key",
+          specification, stack, place: { environment: "dev", network: "regtest", node: "alice-1", generation: 3 }, identities: [], roots: {}, certificates: {}, own: { state: "mark", tunnelKey: "key" },
         }, watch).deposited);
         return (inputOf(resources, "deposit")["content"] as { readonly walletIdentity?: string }).walletIdentity;
       };

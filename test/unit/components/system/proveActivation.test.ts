@@ -61,6 +61,15 @@ describe("an activation", () => {
     expect(asked[0]!.input).toEqual({ toplevel, secretsVersion: 5, deadline: 30, id: expect.any(String) });
   });
 
+  it("of a node without a tunnel is proven by there being none", async () => {
+    const bare = { ...request, tunnelKey: null };
+    answers["probe"] = [{ ...sound, tunnel: null }];
+    expect(await proveActivation(bare)).toEqual(committed);
+    answers = { ...answers, probe: [sound], rollback: [takenBack("a tunnel is up")] };
+    await expect(proveActivation(bare)).rejects.toThrow("The new system was taken back: a tunnel is up");
+    expect(asked.find(({ verb }) => verb === "rollback")!.input).toMatchObject({ reason: "a tunnel is up, and the stack gives this node none" });
+  });
+
   it("of new secrets tells which units were restarted with them", async () => {
     answers["activate"] = [{ ...pending, restarted: ["lnd.service"] }];
     expect(await outcome()).toEqual({ ...committed, restarted: ["lnd.service"] });

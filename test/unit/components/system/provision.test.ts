@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RemoteFailure } from "../../../../components/host/ssh.js";
 import { installNixos } from "../../../../components/system/installation.js";
-import { diskoCommand, inspectCommand, installCommand, rebootCommand, seenHost } from "../../../../components/system/installationCommands.js";
-import { diskFaults, type SeenDisks } from "../../../../components/system/nixosDisks.js";
+import { diskoCommand, inspectCommand, installCommand, rebootCommand, seenHost, unlockKeyCommand } from "../../../../components/system/installationCommands.js";
+import { diskFaults, presentFaults, requireSameDisks, type SeenDisks } from "../../../../components/system/nixosDisks.js";
 import { nixosSchema, type Settings } from "../../../../formats/settings.js";
 import type { Connection } from "../../../../formats/step.js";
 
@@ -47,8 +47,40 @@ describe("disks", () => {
   });
 });
 
+/** What an installation makes of `one`, with LUKS below the root. */
+const installed = { ...used, children: [
+  { name: "/dev/sda2", type: "part", fstype: "vfat", pttype: "gpt", partlabel: "disk-main-ESP", "maj:min": "8:2" },
+  { name: "/dev/sda3", type: "part", fstype: "crypto_LUKS", pttype: "gpt", partlabel: "disk-main-root", "maj:min": "8:3", children: [{ name: "/dev/mapper/root", type: "crypt", fstype: "ext4", pttype: null, partlabel: null, "maj:min": "254:0" }] },
+] };
+
+describe("a host that is NixOS already", () => {
+  it("is what an installation makes when its root lies on the partitions that disko names, encrypted and mirrored ones too", () => {
+    expect(presentFaults(single, disks({ devices: [installed] }), "254:0")).toEqual([]);
+    expect(presentFaults(single, disks({ devices: [installed] }), "8:3")).toEqual([]);
+    const array = { name: "/dev/md127", type: "raid1", fstype: "ext4", pttype: null, "maj:min": "9:127" };
+    const half = (name: string, label: string) => ({ ...empty, name, children: [{ name: `${name}3`, type: "part", fstype: "linux_raid_member", pttype: "gpt", partlabel: label, children: [array] }] });
+    const both = disks({ devices: [half("/dev/sda", "disk-one-root"), half("/dev/sdb", "disk-two-root")] });
+    expect(presentFaults(mirror(one, two), both, "9:127")).toEqual([]);
+    expect(presentFaults(mirror(two, one), both, "9:127"), "the halves changed places").toHaveLength(2);
+  });
+
+  it.each([
+    ["on another disk", disks({ devices: [installed, { ...empty, name: "/dev/sdb", "maj:min": "8:16" }] }), "8:16", "its root is not on /dev/sda3 (disk-main-root of /dev/disk/by-id/one)"],
+    ["installed by somebody else", disks({ devices: [used] }), "8:1", "/dev/disk/by-id/one (/dev/sda) has no partition disk-main-root"],
+    ["without that disk", disks({ links: {} }), "8:1", "/dev/disk/by-id/one is not on this host"],
+  ])("is not, %s", (_, seen, root, words) => {
+    expect(presentFaults(single, seen, root)).toEqual([words]);
+  });
+});
+
+it("lays disks out once for a generation: other ones are refused with both settings and the way out", () => {
+  expect(() => requireSameDisks("alice", 2, single.disks, single.disks)).not.toThrow();
+  expect(() => requireSameDisks("alice", 2, single.disks, mirror(one, two).disks)).toThrow(
+    /nixos\.disks of alice is \{ layout: mirror, disks: \[\/dev\/disk\/by-id\/one, \/dev\/disk\/by-id\/two\], encrypted: false \}, and generation 2 of its host was set up with \{ layout: single, disk: \/dev\/disk\/by-id\/one, encrypted: false \}[^]*raise host\.commodity\.generation to 3/);
+});
+
 it("looks at a host with a command that any shell runs, and reads its answer", () => {
-  expect(seenHost(execFileSync("sh", ["-c", inspectCommand]).toString())).toMatchObject({ uid: process.getuid!(), mark: "" });
+  expect(seenHost(execFileSync("sh", ["-c", inspectCommand]).toString())).toMatchObject({ uid: process.getuid!(), mark: "", root: expect.stringMatching(/^\d+:\d+$/) as string });
   expect(() => seenHost("motd")).toThrow(/no JSON: "motd"/);
 });
 
@@ -74,10 +106,10 @@ const request = { connection, generation: 2, node: "alice-1", flake: "./nix", se
 const boots = ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002", "00000000-0000-4000-8000-000000000003"] as const;
 const toplevel = `/nix/store/${"a".repeat(32)}-nixos-system`;
 
-interface World { system: "debian" | "installer" | "nixos"; boot: number; memory: number; devices: SeenDisks["devices"]; mark: string; uid: number; unlockedAfter: number }
+interface World { system: "debian" | "installer" | "nixos"; boot: number; memory: number; devices: SeenDisks["devices"]; mark: string; root: string; uid: number; unlockedAfter: number }
 let world: World;
 const account = (): string => JSON.stringify({
-  id: world.system === "debian" ? "debian" : "nixos", variant: world.system === "installer" ? "installer" : "", uid: world.uid, bootId: boots[world.boot], memory: world.memory, mark: world.mark,
+  id: world.system === "debian" ? "debian" : "nixos", variant: world.system === "installer" ? "installer" : "", uid: world.uid, bootId: boots[world.boot], memory: world.memory, mark: world.mark, root: world.root,
   links: disks().links, lsblk: { blockdevices: world.devices },
 });
 const away = new RemoteFailure("look", 255, "Connection refused");
@@ -86,7 +118,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
   vi.spyOn(process.stderr, "write").mockReturnValue(true);
   asked.length = 0;
-  world = { system: "debian", boot: 0, memory: 4_000_000, devices: disks().devices, mark: "", uid: 0, unlockedAfter: 0 };
+  world = { system: "debian", boot: 0, memory: 4_000_000, devices: disks().devices, mark: "", root: "8:1", uid: 0, unlockedAfter: 0 };
   startInstaller.mockReset().mockImplementation(() => {
     Object.assign(world, { system: "installer", boot: 1 });
     return Promise.resolve();
@@ -112,7 +144,7 @@ const touched = (): boolean => asked.some(({ command }) => command.includes("dis
 
 describe("an installation", () => {
   it("looks, starts the installer, looks again, formats, installs, restarts, and has seen NixOS start", async () => {
-    expect(await installNixos(request)).toEqual({ state: "installed", generation: 2 });
+    expect(await installNixos(request)).toEqual({ state: "installed", generation: 2, disks: single.disks });
     const inspections = asked.filter(({ command }) => command === inspectCommand).length;
     expect(inspections).toBe(3);
     const id = "0123456789abcdef";
@@ -122,10 +154,13 @@ describe("an installation", () => {
     expect(new Set(asked.map(({ channel, hostKey }) => `${channel} ${hostKey}`))).toEqual(new Set([`fresh ${connection.hostKey}`]));
   });
 
-  it("leaves a host that is NixOS alone", async () => {
-    world.system = "nixos";
-    expect(await installNixos(request)).toEqual({ state: "present", generation: 2 });
+  it("leaves a host alone that is NixOS on these disks, and refuses one on others", async () => {
+    Object.assign(world, { system: "nixos", devices: [installed], root: "8:3" });
+    expect(await installNixos(request)).toEqual({ state: "present", generation: 2, disks: single.disks });
     expect(asked).toHaveLength(1);
+    world.root = "8:16";
+    expect(await refusal()).toMatch(/NixOS already, and not of the disks[^]*its root is not on \/dev\/sda3[^]*layout: kept[^]*rescue system/);
+    expect(asked).toHaveLength(2);
     expect(startInstaller).not.toHaveBeenCalled();
   });
 
@@ -187,10 +222,23 @@ describe("an installation", () => {
 
     it("brings the key by stdin alone, and opens the waiting host that shows the initrd's own key", async () => {
       world.unlockedAfter = 2;
-      expect(await installNixos(encrypted)).toEqual({ state: "installed", generation: 2, unlockKey: "ssh-ed25519 AAAAinitrd" });
+      expect(await installNixos(encrypted)).toEqual({ state: "installed", generation: 2, disks: encrypted.settings.nixos.disks, unlockKey: "ssh-ed25519 AAAAinitrd" });
       expect(asked.filter(({ port }) => port === 2222).map(({ hostKey, input }) => [hostKey, input])).toEqual([["ssh-ed25519 AAAAinitrd", `${encrypted.diskKey}\n`], ["ssh-ed25519 AAAAinitrd", `${encrypted.diskKey}\n`]]);
       expect(asked.some(({ input, port }) => input === encrypted.diskKey && port === 22)).toBe(true);
       expect(asked.some(({ command }) => command.includes(encrypted.diskKey))).toBe(false);
+    });
+
+    it("tells the waiting host's key again when nobody saw its installation end", async () => {
+      Object.assign(world, { system: "nixos", devices: [installed], root: "254:0" });
+      const before = host;
+      host = (command, to) => (command === unlockKeyCommand ? "ssh-ed25519 AAAAinitrd\n" : before(command, to));
+      expect(await installNixos(encrypted)).toMatchObject({ state: "present", unlockKey: "ssh-ed25519 AAAAinitrd" });
+    });
+
+    it("that does not answer may be waiting, and the error says how to look", async () => {
+      host = () => { throw away; };
+      expect(await refusal(encrypted)).toMatch(/Connection refused[^]*holdfast unlock NODE --host-key/);
+      expect(await refusal()).not.toContain("unlock");
     });
 
     it("is refused without a key", async () => {
