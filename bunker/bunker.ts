@@ -10,6 +10,7 @@ import { autounlock, type AutounlockSource } from "./autounlock.js";
 import { makeBackup } from "./backup/make.js";
 import { openClientRelays } from "./clientRelays.js";
 import { serveControl } from "./control/server.js";
+import { removeLeft } from "./files.js";
 import { importKeys } from "./import/keys.js";
 import type { ImportReport } from "./import/report.js";
 import { takeIdentities } from "./identities.js";
@@ -66,6 +67,7 @@ export async function startBunker({ settings, autounlock: source, now, clock, wa
   const metrics = createMetrics({ keys: () => keyring.names(), relays: () => relays.states() });
   const store = counting(openStore(join(settings.dataFolder, "bunker.db"), now), metrics.deed);
   const keyring = openKeyring({ store, log });
+  removeLeft(settings.dataFolder, "bunker-backup-");
   const holds = openHolds(settings.dataFolder);
   const clientRelays = openClientRelays(settings.dataFolder);
   const filters = requestFilters(settings.identity.publicKey, keyring);

@@ -1,5 +1,5 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 /** Writes a file whole and durably, for its owner alone, without a turn of the event loop in between: what counts on it may go on when it returns. */
 export function writeSynced(path: string, text: string): void {
@@ -17,4 +17,9 @@ export function writeSynced(path: string, text: string): void {
   } finally {
     closeSync(folder);
   }
+}
+
+/** Removes what a killed bunker left of its work folders. */
+export function removeLeft(folder: string, prefix: string): void {
+  for (const name of readdirSync(folder).filter((one) => one.startsWith(prefix))) rmSync(join(folder, name), { recursive: true });
 }

@@ -41,7 +41,7 @@ export async function serveControl({ runFolder, call, idleMs = 60_000 }: Control
   server.maxConnections = CONNECTIONS;
   await listen(server, path).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== "EADDRINUSE") throw new Error(`The control socket ${path} cannot be made (${error.code}). Make its folder writable for this user, or name another with --run.`);
-    if (await answers(path)) throw new Error(`Another bunker listens at ${path}. Stop it, or give this one a folder of its own with --run.`);
+    if (await listener(path) === "living") throw new Error(`Another bunker listens at ${path}. Stop it, or give this one a folder of its own with --run.`);
     unlinkSync(path);
     await listen(server, path);
   });
@@ -67,16 +67,16 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-function answers(path: string): Promise<boolean> {
+function listener(path: string): Promise<"living" | "none"> {
   return new Promise((resolve) => {
     const socket = connect(path);
-    const end = (is: boolean): void => {
+    const end = (found: "living" | "none"): void => {
       socket.destroy();
-      resolve(is);
+      resolve(found);
     };
-    socket.setTimeout(5000, () => end(true));
-    socket.once("connect", () => end(true));
-    socket.once("error", () => end(false));
+    socket.setTimeout(5000, () => end("living"));
+    socket.once("connect", () => end("living"));
+    socket.once("error", () => end("none"));
   });
 }
 

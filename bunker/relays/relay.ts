@@ -152,7 +152,6 @@ export function superviseRelay(args: RelayArgs): Relay {
     listeningSince ??= performance.now();
     become("listening");
     settleAnswering();
-    sendUnanswered();
   };
   const onClosed = (id: string, why: string): void => {
     if (current?.ids.includes(id) !== true) return;

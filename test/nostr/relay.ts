@@ -31,7 +31,7 @@ export interface TestRelay {
   /** `ws://127.0.0.1:<port>`, the same after a restart. */
   readonly url: string;
   readonly port: number;
-  /** From now on; what is not named stays as it is. `{ closed: undefined }` is not possible: use `heal`. */
+  /** From now on; what is not named stays as it is. */
   set(faults: Partial<Faults>): void;
   /** No faults any more. */
   heal(): void;
@@ -51,6 +51,8 @@ export interface TestRelay {
   subscriptions(): readonly Filter[][];
   /** Every event that was sent here, in order; rejected and swallowed ones too. */
   received(): readonly NostrEvent[];
+  /** AUTH messages that came, right or wrong. */
+  authentications(): number;
   stop(): Promise<void>;
   restart(options?: { readonly afterMs?: number }): Promise<void>;
 }
@@ -73,6 +75,7 @@ export async function startRelay(options: { readonly port?: number } & Partial<F
   const sessions = new Set<Session>();
   const sockets = new Set<Socket>();
   let accepted = 0;
+  let authentications = 0;
   let server: Server;
 
   const send = (session: Session, ...message: readonly unknown[]): void => {
@@ -113,6 +116,7 @@ export async function startRelay(options: { readonly port?: number } & Partial<F
     setTimeout(() => { if (session.subscriptions.has(id)) send(session, "EOSE", id); }, faults.eose).unref();
   };
   const onAuth = (session: Session, event: NostrEvent): void => {
+    authentications++;
     const tag = (name: string): string | undefined => event.tags.find(([key]) => key === name)?.[1];
     const right = verifyEvent(event) && event.kind === 22_242 && tag("challenge") === session.challenge && tag("relay")?.replace(/\/$/, "") === url;
     if (right && faults.auth !== "refused") session.authenticated = event.pubkey;
@@ -187,6 +191,7 @@ export async function startRelay(options: { readonly port?: number } & Partial<F
     accepted: () => accepted,
     subscriptions: () => [...sessions].flatMap((session) => [...session.subscriptions.values()]),
     received: () => received,
+    authentications: () => authentications,
     stop,
     restart: async ({ afterMs = 0 } = {}) => {
       await stop();
