@@ -66,7 +66,7 @@ export async function startBunker({ settings, autounlock: source, now, clock, wa
   mkdirSync(settings.dataFolder, { recursive: true, mode: 0o700 });
   const metrics = createMetrics({ keys: () => keyring.names(), relays: () => relays.states() });
   const store = counting(openStore(join(settings.dataFolder, "bunker.db"), now), metrics.deed);
-  const keyring = openKeyring({ store, log });
+  const keyring = openKeyring({ store, log, reserved: settings.identity.publicKey });
   removeLeft(settings.dataFolder, "bunker-backup-");
   const holds = openHolds(settings.dataFolder);
   const clientRelays = openClientRelays(settings.dataFolder);
@@ -133,6 +133,8 @@ export async function startBunker({ settings, autounlock: source, now, clock, wa
       if (held.length > 0) log("warn", `autounlock: passed over what was locked on purpose: ${held.join(", ")}. unlock_key ends that`);
       await autounlock({ ...source, keyring: withoutHeld(keyring, holds), log, clock, stop, count: () => undefined });
     }
+    const own = keyring.names().find(({ publicKey }) => publicKey === settings.identity.publicKey);
+    if (own !== undefined) log("error", `the key ${own.name} is the bunker's own identity, so its clients are not heard: give the bunker another identity`);
     await context.listen();
   }
 }

@@ -20,9 +20,21 @@ const CALL_MS = 120_000;
  * Asks the running bunker, as the operator.
  *
  * @param input a JSON list, or nothing
+ * @param passphraseFile what it holds, less a trailing newline, comes after the first parameter: where methods on keys have a passphrase
  */
-export function callOn({ run }: Pick<Places, "run">, method: string, input: string): Promise<unknown> {
-  return call(run, method, paramsIn(input), CALL_MS);
+export async function callOn({ run }: Pick<Places, "run">, method: string, input: string, passphraseFile?: string): Promise<unknown> {
+  const [first, ...others] = paramsIn(input);
+  if (passphraseFile === undefined) return call(run, method, first === undefined ? [] : [first, ...others], CALL_MS);
+  if (first === undefined) throw new Error(`${method} wants a key's name before the passphrase: ["alice"] on stdin.`);
+  return call(run, method, [first, passphraseIn(passphraseFile), ...others], CALL_MS);
+}
+
+function passphraseIn(file: string): string {
+  try {
+    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
+  } catch (error) {
+    throw new Error(`The passphrase cannot be read from ${file} (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
+  }
 }
 
 function paramsIn(input: string): readonly unknown[] {

@@ -26,7 +26,8 @@ program.command("start").description("run until SIGTERM").addOption(config).addO
   .action((places: Places) => run(places, process.env));
 
 program.command("call").description("ask a running bunker, as the operator; parameters come as a JSON list on stdin").argument("<method>").addOption(runFolder)
-  .action((method: string, places: Pick<Places, "run">) => print(async () => callOn(places, method, await stdin())));
+  .option("--passphrase-file <file>", "holds the passphrase: its text, less a trailing newline, becomes the second parameter")
+  .action((method: string, options: Pick<Places, "run"> & { readonly passphraseFile?: string }) => print(async () => callOn(options, method, await stdin(), options.passphraseFile)));
 
 program.command("backup").description("write keys, clients and audit to a file, sealed for age recipients").argument("<file>").addOption(recipients).addOption(data).addOption(runFolder)
   .action((file: string, options: Pick<Places, "data" | "run"> & { readonly recipient: readonly string[] }) => print(() => backupTo(options, options.recipient, file)));

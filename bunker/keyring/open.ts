@@ -9,6 +9,8 @@ import { newSecretKey, publicKeyOf } from "./secretKey.js";
 export interface KeyringArgs {
   readonly store: Store;
   readonly log: (level: "info" | "warn" | "error", line: string) => void;
+  /** The bunker's own: no key may be the same, for its requests would go to the admins' ear. */
+  readonly reserved?: PublicKey;
   /** scrypt's cost for what is sealed here, as a power of two. */
   readonly logN?: number;
   /** The highest cost that is tried when a key is opened. */
@@ -16,7 +18,7 @@ export interface KeyringArgs {
 }
 
 /** The keyring of a store: every key is locked. */
-export function openKeyring({ store, log, logN = DEFAULT_LOG_N, mostLogN = DEFAULT_MOST_LOG_N }: KeyringArgs): Keyring {
+export function openKeyring({ store, log, reserved, logN = DEFAULT_LOG_N, mostLogN = DEFAULT_MOST_LOG_N }: KeyringArgs): Keyring {
   const open = new Map<string, OpenKey>();
   const byPublicKey = new Map<PublicKey, OpenKey>();
   const opening = new Map<string, { readonly passphrase: string; readonly done: Promise<void> }>();
@@ -138,6 +140,7 @@ export function openKeyring({ store, log, logN = DEFAULT_LOG_N, mostLogN = DEFAU
       const before = locksOf(name);
       const secretKey = given === undefined ? newSecretKey() : Uint8Array.from(given);
       const publicKey = publicKeyOf(secretKey);
+      if (publicKey === reserved) throw new Error(`The key ${name} would be the bunker's own identity: give one of the two another key.`);
       store.keys.add(name, await sealed(secretKey, passphrase), publicKey);
       return hold(name, before, publicKey, secretKey);
     },

@@ -51,6 +51,14 @@ describe("a key", () => {
     expect(store.keys.all()).toHaveLength(1);
   });
 
+  it("is never the bunker's own identity", async () => {
+    const { store } = start();
+    const keyring = openKeyring({ store, log: () => undefined, logN: 4, reserved: getPublicKey(secretKey(7)) });
+    await expect(keyring.create("alice", PASSPHRASE, secretKey(7))).rejects.toThrow("would be the bunker's own identity");
+    expect(store.keys.all()).toEqual([]);
+    await keyring.create("alice", PASSPHRASE, secretKey(8));
+  });
+
   it("that does not open says why: no such key, a wrong passphrase, damage", async () => {
     const { store, keyring } = start();
     const { publicKey } = await keyring.create("alice", PASSPHRASE, secretKey(7));
