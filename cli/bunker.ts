@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { InvalidArgumentError, type Command } from "commander";
 import qrcode from "qrcode";
 import { z } from "zod";
-import { accept, addPolicy, clientsOf, invite, policySchema, presets, revoke } from "./bunker/grants.js";
+import { accept, addPolicy, clientsOf, invite, policySchema, presets, revoke, type GivenPolicy } from "./bunker/grants.js";
 import { bunkerNode, bunkerOf, bunkerStatusSchema, keyCalled, type AskBunker } from "./bunker/host.js";
 import { clientsText, deedsText, keysText, policiesText } from "./bunker/shown.js";
 import { connectionOf, specification } from "./nodes.js";
@@ -150,12 +150,12 @@ export function bunkerCommands(program: Command, here: (options: CommonOptions) 
 }
 
 /** @param now in milliseconds */
-function givenPolicy(file: string | undefined, { preset, name, expires }: PolicyAddOptions, now: number): { readonly name: string } {
+function givenPolicy(file: string | undefined, { preset, name, expires }: PolicyAddOptions, now: number): GivenPolicy {
   if ((file === undefined) === (preset === undefined)) throw new Error("Give a JSON file, or --preset with one of " + Object.keys(presets).join(", ") + ". Nothing was added.");
   const ending = expires === undefined ? {} : { expires_at: new Date(now + expires * 3_600_000).toISOString() };
   if (preset !== undefined) {
     if (!Object.hasOwn(presets, preset)) throw new Error(`There is no preset ${preset}. There are: ${Object.keys(presets).join(", ")}.`);
-    return { name: name ?? preset, rules: presets[preset]!.rules, ...ending } as { readonly name: string };
+    return { name: name ?? preset, rules: presets[preset]!.rules, ...ending };
   }
   let json: unknown;
   try {

@@ -44,8 +44,14 @@ export async function policyCalled(ask: AskBunker, name: string): Promise<ShownP
   throw new Error(`There is no policy ${name}. ${policies.length === 0 ? `There is none yet: holdfast bunker policy add --preset ${Object.keys(presets)[0]}` : `There are: ${policies.map((one) => one.name).join(", ")}.`}`);
 }
 
-/** @param policy as nsecbunkerd's create_new_policy takes it: name, rules, expires_at */
-export async function addPolicy(ask: AskBunker, policy: { readonly name: string }): Promise<ShownPolicy> {
+/** A policy as nsecbunkerd's create_new_policy takes it. */
+export interface GivenPolicy {
+  readonly name: string;
+  readonly rules: readonly unknown[];
+  readonly expires_at?: string;
+}
+
+export async function addPolicy(ask: AskBunker, policy: GivenPolicy): Promise<ShownPolicy> {
   const known = await ask(z.array(policySchema), "get_policies");
   if (known.some(({ name }) => name === policy.name)) throw new Error(`There is a policy ${policy.name} already; wants another name. \`holdfast bunker policies\` shows what it allows.`);
   await ask(okSchema, "create_new_policy", [JSON.stringify(policy)]);

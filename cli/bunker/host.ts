@@ -25,7 +25,7 @@ export function bunkerNode({ environment, nodes }: Pick<StackSpecification, "env
   if (name !== undefined && node === undefined) throw new Error(`Stack ${environment} has no node ${name}. It has: ${nodes.map((one) => one.name).join(", ")}.`);
   const having = (node === undefined ? nodes : [node]).filter(({ bunker }) => bunker !== undefined);
   if (having.length === 0) {
-    throw new Error(`${node === undefined ? `No node of stack ${environment}` : `Node ${node.name}`} has a bunker. Put bunker among the node's services, with bunker: { relays: [wss://…], admins: [npub1…] } beside them, and raise it: holdfast up -s ${environment}.`);
+    throw new Error(`${node === undefined ? `No node of stack ${environment} has a bunker` : `Node ${node.name} has no bunker`}. Put bunker among the node's services, with bunker: { relays: [wss://…], admins: [npub1…] } beside them, and raise it: holdfast up -s ${environment}.`);
   }
   if (having.length > 1) throw new Error(`Several nodes have a bunker; name one with --node: ${having.map((one) => one.name).join(", ")}.`);
   return having[0]!;

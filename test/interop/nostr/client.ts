@@ -21,7 +21,8 @@ export interface Asked {
   readonly deadlineMs?: number;
 }
 
-export type Verb = "connect" | "get_public_key" | "sign" | "encrypt" | "decrypt" | "ping" | "logout";
+/** `offer` makes a `nostrconnect://` at the relay that is asked for as `uri`, and `offered` waits until it was taken up. */
+export type Verb = "connect" | "offer" | "offered" | "get_public_key" | "sign" | "encrypt" | "decrypt" | "ping" | "logout";
 
 /** A library said no, in its words, which hold those of the bunker. */
 export class ClientRefused extends Error {}

@@ -3,7 +3,9 @@
 import asyncio
 import datetime
 import json
+import secrets
 import sys
+import urllib.parse
 
 from nostr_sdk import Keys, NostrConnect, NostrConnectUri, PublicKey, UnsignedEvent
 
@@ -13,6 +15,7 @@ class Client:
 
     def __init__(self):
         self.signer = None
+        self.binding = None
 
     async def connect(self, one):
         timeout = datetime.timedelta(milliseconds=one["deadlineMs"])
@@ -20,11 +23,26 @@ class Client:
         await self.signer.get_public_key_async()
         return "connected"
 
+    async def offer(self, one):
+        keys = Keys.parse(one["secretKey"])
+        query = urllib.parse.urlencode({"relay": one["uri"], "secret": secrets.token_hex(16), "metadata": '{"name":"nostr-sdk"}', "name": "nostr-sdk"})
+        uri = f"nostrconnect://{keys.public_key().to_hex()}?{query}"
+        self.signer = NostrConnect(NostrConnectUri.parse(uri), keys, datetime.timedelta(milliseconds=one["deadlineMs"]), None)
+        self.binding = asyncio.create_task(self.signer.get_public_key_async())
+        return uri
+
+    async def offered(self, _):
+        await self.binding
+        return "connected"
+
     async def get_public_key(self, _):
         return (await self.signer.get_public_key_async()).to_hex()
 
     async def sign(self, one):
         event = await self.signer.sign_event_async(UnsignedEvent.from_json(json.dumps(one["event"])))
+        # libsecp256k1, where the bunker signs with noble.
+        if not event.verify():
+            raise ValueError("the signature does not verify")
         return json.loads(event.as_json())
 
     async def encrypt(self, one):

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import * as nip04 from "nostr-tools/nip04";
 import * as nip44 from "nostr-tools/nip44";
 import { generateSecretKey, getPublicKey, verifyEvent, type NostrEvent } from "nostr-tools/pure";
@@ -17,6 +18,7 @@ describe.each(relayNames)("through %s, the bunker", (relayName) => {
   let home: Home;
   let running: Running;
   let key: string;
+  let other: string;
   const clients: ClientProgram[] = [];
   beforeAll(async () => {
     await build();
@@ -27,6 +29,7 @@ describe.each(relayNames)("through %s, the bunker", (relayName) => {
     await running.says(/ready/, 60_000);
     await running.call("create_new_policy", [everything]);
     key = await newKey(running, "main", passphrase);
+    other = await newKey(running, "other", passphrase);
   });
   afterAll(async () => {
     for (const client of clients) await client.stop();
@@ -43,6 +46,7 @@ describe.each(relayNames)("through %s, the bunker", (relayName) => {
   }
 
   const invited = (called: string, policy = 1, hours?: number): Promise<string> => invite(running, { name: "main", publicKey: key }, [relay.url], called, policy, hours);
+  const invitedToOther = (called: string): Promise<string> => invite(running, { name: "other", publicKey: other }, [relay.url], called);
 
   async function bound(name: ClientName, policy = 1): Promise<{ readonly client: ClientProgram; readonly uri: string; readonly secretKey: string; readonly id: number }> {
     const client = await started(name);
@@ -52,21 +56,28 @@ describe.each(relayNames)("through %s, the bunker", (relayName) => {
     return { client, uri, secretKey: hex(own), id: users.find(({ pubkey }) => pubkey === getPublicKey(own))!.id };
   }
 
-  it.each(clientNames)("serves %s: signs, encrypts and decrypts both ways with either cipher, and refuses it once it is gone", async (name) => {
+  it.each(clientNames)("serves %s: signs, encrypts and decrypts both ways with either cipher and either key, and refuses it once it is gone", async (name) => {
     const { client, uri, secretKey, id } = await bound(name);
     expect(await client.ask("get_public_key")).toBe(key);
     const signed = await client.ask("sign", { event: { ...note(`by ${name}, grüß dich`), pubkey: key } }) as NostrEvent;
+    // go-nostr (btcec) and nostr-sdk (libsecp256k1) have verified it already; NDK's is computed here and there by the same library.
     expect(verifyEvent({ ...signed })).toBe(true);
     expect(signed).toMatchObject({ ...note(`by ${name}, grüß dich`), pubkey: key });
 
     const friend = generateSecretKey();
-    const [with_, conversation] = [getPublicKey(friend), nip44.getConversationKey(friend, key)];
+    const [whom, conversation] = [getPublicKey(friend), nip44.getConversationKey(friend, key)];
     const [there, back] = [`to the friend, ${name} ü`, `from the friend, ${name} ✓`];
-    expect(nip44.decrypt(await client.ask("encrypt", { scheme: "nip44", with: with_, text: there }) as string, conversation)).toBe(there);
-    expect(await client.ask("decrypt", { scheme: "nip44", with: with_, text: nip44.encrypt(back, conversation) })).toBe(back);
-    expect(nip04.decrypt(friend, key, await client.ask("encrypt", { scheme: "nip04", with: with_, text: there }) as string)).toBe(there);
-    expect(await client.ask("decrypt", { scheme: "nip04", with: with_, text: nip04.encrypt(friend, key, back) })).toBe(back);
-    await expect(client.ask("decrypt", { scheme: "nip44", with: with_, text: "rubbish" })).rejects.toThrow(/could not be decrypted/);
+    expect(nip44.decrypt(await client.ask("encrypt", { scheme: "nip44", with: whom, text: there }) as string, conversation)).toBe(there);
+    expect(await client.ask("decrypt", { scheme: "nip44", with: whom, text: nip44.encrypt(back, conversation) })).toBe(back);
+    expect(nip04.decrypt(friend, key, await client.ask("encrypt", { scheme: "nip04", with: whom, text: there }) as string)).toBe(there);
+    expect(await client.ask("decrypt", { scheme: "nip04", with: whom, text: nip04.encrypt(friend, key, back) })).toBe(back);
+    await expect(client.ask("decrypt", { scheme: "nip44", with: whom, text: "rubbish" })).rejects.toThrow(/could not be decrypted/);
+
+    const atOther = await started(name);
+    await atOther.ask("connect", { uri: await invitedToOther(name), secretKey });
+    expect(await atOther.ask("get_public_key")).toBe(other);
+    expect(await atOther.ask("decrypt", { scheme: "nip44", with: key, text: await client.ask("encrypt", { scheme: "nip44", with: other, text: there }) as string })).toBe(there);
+    expect(await client.ask("decrypt", { scheme: "nip44", with: other, text: await atOther.ask("encrypt", { scheme: "nip44", with: key, text: back }) as string })).toBe(back);
 
     // nostr-sdk has no word for it.
     if (name === "nostr-sdk") await running.call("revoke_user", [id]);
@@ -75,6 +86,18 @@ describe.each(relayNames)("through %s, the bunker", (relayName) => {
       await client.ask("logout");
     }
     await expect((await started(name)).ask("connect", { uri, secretKey })).rejects.toThrow(/the secret is wrong, was used before or has expired/);
+  });
+
+  // go-nostr has no such thing.
+  it.each(clientNames.filter((name) => name !== "go-nostr"))("takes up what %s offers (nostrconnect://), and signs for it", async (name) => {
+    const client = await started(name);
+    const own = generateSecretKey();
+    const offer = await client.ask("offer", { uri: relay.url, secretKey: hex(own) });
+    // A person takes longer to hand it on than a client to listen.
+    await wait(1000);
+    expect(await running.call("connect_client", [offer, "main", 1])).toEqual({ pubkey: getPublicKey(own), relays: [relay.url] });
+    await client.ask("offered");
+    expect(verifyEvent(await client.ask("sign", { event: { ...note("offered"), pubkey: key } }) as NostrEvent)).toBe(true);
   });
 
   it.each(clientNames)("tells %s at once that a secret is used, wrong or expired", async (name) => {
