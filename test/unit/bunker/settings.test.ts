@@ -67,7 +67,7 @@ describe("settings", () => {
   });
 
   it("never quotes a key that does not fit", () => {
-    const damaged = `${nsec.slice(0, -1)}q`;
+    const damaged = `${nsec.slice(0, -1)}${nsec.endsWith("q") ? "p" : "q"}`;
     for (const attempt of [() => read({ ...full, admin: { ...full.admin, key: damaged } }, {}), () => read(`{"admin":{"key":"${nsec}",}`)]) {
       expect(attempt).toThrow(Refused);
       expect(attempt).not.toThrow(new RegExp(nsec.slice(0, 20)));
