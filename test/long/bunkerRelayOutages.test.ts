@@ -2,9 +2,9 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { generateSecretKey, getPublicKey } from "nostr-tools/pure";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createProbes } from "../../../../bunker/relays/probe.js";
-import type { TestRelay } from "../../../nostr/relay.js";
-import { eventually, listen, quick, relay, request, type Listener } from "./world.js";
+import { createProbes } from "../../bunker/relays/probe.js";
+import type { TestRelay } from "../nostr/relay.js";
+import { eventually, listen, quick, relay, request, type Listener } from "../unit/bunker/relays/world.js";
 
 /** Milliseconds until a client's event arrives again, sent anew every 50 ms as a client would. */
 async function answersAfter(at: TestRelay, bunker: Listener, timeout: number): Promise<number> {
