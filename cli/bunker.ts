@@ -4,7 +4,9 @@ import qrcode from "qrcode";
 import { z } from "zod";
 import { accept, addPolicy, clientsOf, invite, policySchema, presets, revoke, type GivenPolicy } from "./bunker/grants.js";
 import { bunkerNode, bunkerOf, bunkerStatusSchema, keyCalled, type AskBunker } from "./bunker/host.js";
+import { deleteKey, endsWith, rotateKey } from "./bunker/keys.js";
 import { clientsText, deedsText, keysText, policiesText } from "./bunker/shown.js";
+import { typed } from "./ask.js";
 import { connectionOf, specification } from "./nodes.js";
 import { askPassphrase } from "./passphrase.js";
 import type { Places } from "./places.js";
@@ -63,6 +65,24 @@ export function bunkerCommands(program: Command, here: (options: CommonOptions) 
     const made = await ask(npubSchema, "create_new_key", [key], "hosts");
     show({ key, ...made }, `${key}: ${made.npub}\nIt is on this node alone: holdfast bunker backup FILE`);
   });
+
+  ofNode("rotate <key>", "make a new key under the name of an old one, which is gone with its clients").option("--yes", "do not ask")
+    .action(async (key: string, options: CommonOptions & { readonly yes?: true }) => {
+      const { ask, show } = asked(options);
+      const ends = await endsWith(ask, key);
+      if (options.yes !== true && !await typed(`${ends} The old key signs nothing any more; others know you by it, and must be told the new one.`, key)) throw new Error("Nothing was rotated. Type the key's name when asked, or give --yes.");
+      const npub = await rotateKey(ask, key);
+      show({ key, npub }, `${key} is now ${npub}\nIt is on this node alone: holdfast bunker backup FILE`);
+    });
+
+  ofNode("delete <key>", "take a key off the node; a backup is all that is left of it").option("--yes", "do not ask")
+    .action(async (key: string, options: CommonOptions & { readonly yes?: true }) => {
+      const { ask, show } = asked(options);
+      const ends = await endsWith(ask, key);
+      if (options.yes !== true && !await typed(`${ends} Without a backup the key is lost for ever.`, key)) throw new Error("Nothing was deleted. Type the key's name when asked, or give --yes.");
+      await deleteKey(ask, key);
+      show({ key, deleted: true }, `${key} is gone from the node.`);
+    });
 
   ofNode("invite <key> <client>", "make an invitation that one client can redeem, once; it is secret until then").requiredOption("--policy <name>", "what the client may do")
     .option("--expires <time>", "until when invitation and access are good, such as 12h or 30d", hoursFrom)

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { callMethod } from "../../../bunker/admin/call.js";
 import { accept, addPolicy, clientsOf, invite, policyCalled, presets, revoke } from "../../../cli/bunker/grants.js";
 import { bunkerNode, bunkerStatusSchema, type AskBunker, type BunkerStatus } from "../../../cli/bunker/host.js";
+import { deleteKey, endsWith, rotateKey } from "../../../cli/bunker/keys.js";
 import { bunkerLine, clientsText, keysText, policiesText } from "../../../cli/bunker/shown.js";
 import { hoursFrom } from "../../../cli/bunker.js";
 import { npubOf } from "../../../formats/npub.js";
@@ -60,6 +61,25 @@ describe("an invitation", () => {
     const client = getPublicKey(generateSecretKey());
     expect(await accept(ask, "shop", `nostrconnect://${client}?relay=wss://client.example&secret=x`, "notes")).toEqual({ pubkey: client, relays: ["wss://client.example"] });
     expect(one.deeds).toEqual(["connect shop 1"]);
+  });
+});
+
+describe("a key", () => {
+  it("is rotated under the host's passphrase, and tells before what ends with it", async () => {
+    await preset("messages");
+    const { uri } = await invite(ask, "shop", "phone", "messages", undefined);
+    redeem(uri, getPublicKey(generateSecretKey()));
+    await invite(ask, "shop", "laptop", "messages", undefined);
+    expect(await endsWith(ask, "shop")).toBe("With shop ends the access of 1 clients and 1 invitations.");
+    const before = one.keyring.get("shop")!.publicKey;
+    expect(await rotateKey(ask, "shop")).toBe(npubOf(one.keyring.get("shop")!.publicKey));
+    expect(one.keyring.get("shop")!.publicKey).not.toBe(before);
+  });
+
+  it("is deleted by its name, and another one is named in the refusal", async () => {
+    await expect(endsWith(ask, "blog")).rejects.toThrow("The bunker has no key blog. There are: shop.");
+    await deleteKey(ask, "shop");
+    expect(one.keyring.names()).toEqual([]);
   });
 });
 
