@@ -4,10 +4,10 @@ import { join, relative } from "node:path";
 import type { Service } from "../../formats/services.js";
 
 /** The agent's bundle, as the program's build leaves it in the project. */
-export const AGENT = "dist/agent.mjs";
+const AGENT = "dist/agent.mjs";
 
 /** The bunker's bundle: goes only to nodes that have one. */
-export const BUNKER = "dist/bunker.mjs";
+const BUNKER = "dist/bunker.mjs";
 
 /** The programs that Nix is handed beside the settings, by their names there. */
 export const programsOf = (services: readonly Service[]): Readonly<Record<string, string>> => ({ "agent.mjs": AGENT, ...(services.includes("bunker") && { "bunker.mjs": BUNKER }) });

@@ -7,7 +7,7 @@ import { System, SystemActivation } from "../../../../components/system/system.j
 import { settingsSchema } from "../../../../formats/settings.js";
 import { exampleNode, inputOf, isSecret, program, record, steps, valueOf } from "../recorder.js";
 
-vi.mock("../../../../components/system/sources.js", () => ({ AGENT: "dist/agent.mjs", sourcesDigest: (flake: string) => `digest of ${flake}` }));
+vi.mock("../../../../components/system/sources.js", () => ({ sourcesDigest: (flake: string) => `digest of ${flake}` }));
 
 const { specification, stack, remove } = exampleNode();
 remove();
