@@ -25,12 +25,22 @@ const alone = {
   banner: { js: 'import { createRequire as holdfastRequire } from "node:module"; const require = holdfastRequire(import.meta.url);' },
 };
 
+/** node:sqlite is asked for when it is used, so that an older Node gets as far as the line that says which one is wanted. */
+const lateSqlite = {
+  name: "late-sqlite",
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^node:sqlite$/ }, () => ({ path: "sqlite", namespace: "late" }));
+    onLoad({ filter: /.*/, namespace: "late" }, () => ({ contents: 'export const { DatabaseSync } = process.getBuiltinModule?.("node:sqlite") ?? {};', loader: "js" }));
+  },
+};
+
 /** Each bundle by name: what it is made from, and whether the packages are in it. */
 const bundles = {
   program: { entryPoints: [join(project, "index.ts")], entryNames: "program", packages: "external" },
   steps: { entryPoints: ["host", "secrets", "system", "recovery"].flatMap(stepsOf), entryNames: "steps/[name]", packages: "external" },
   // Runs on a host that has no packages of ours.
   agent: { entryPoints: [join(project, "agent", "main.ts")], entryNames: "agent", ...alone },
+  bunker: { entryPoints: [join(project, "bunker", "main.ts")], entryNames: "bunker", ...alone, target: "node22", plugins: [lateSqlite] },
   // Makes identities on a machine that has nothing but Node.
   wallet: { entryPoints: [join(project, "custody", "wallet", "offline.ts")], entryNames: "holdfast-wallet", ...alone },
   keeper: { entryPoints: [join(project, "custody", "wallet", "keep.ts")], entryNames: "wallet-keeper", packages: "external" },

@@ -1,7 +1,7 @@
-// What Pulumi runs: bundles index.ts, the steps and the agent, so that plain `pulumi up` never runs a stale program, then runs the program.
+// What Pulumi runs: bundles index.ts, the steps, the agent and the bunker, so that plain `pulumi up` never runs a stale program, then runs the program.
 import { bundle } from "./build.mjs";
 
-await bundle("program", "steps", "agent");
+await bundle("program", "steps", "agent", "bunker");
 const program = await import("./dist/program.js");
 
 export const nodes = program.nodes;

@@ -9,6 +9,7 @@ import { raze } from "../rehearsal/surroundings.js";
 import { acceptOlderCommands } from "./acceptOlder.js";
 import { agreed, typed } from "./ask.js";
 import { auditCommands } from "./audit.js";
+import { bunkerCommands } from "./bunker.js";
 import { cloudCommands } from "./cloud.js";
 import { doctor } from "./doctor.js";
 import { envCommands } from "./env.js";
@@ -99,6 +100,7 @@ walletCommands(program, here);
 rotateCommands(program, here);
 releaseCommands(program, here);
 unlockCommands(program, here);
+bunkerCommands(program, here);
 
 program.command("wg").description("tunnels")
   .command("show <peer>").description("print a peer's configuration and its QR code, and the code for a phone wallet; all of it is secret")

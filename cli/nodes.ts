@@ -9,6 +9,7 @@ import { isHetzner, type NodeSpecification, type StackSpecification } from "../c
 import { backupReportSchema, type BackupReport } from "../formats/backupReport.js";
 import { gateReportSchema, type GateReport } from "../formats/gate.js";
 import { activationSchema, probeSchema, type Activation, type Connection, type Probe } from "../formats/step.js";
+import { bunkerOf, bunkerStatusSchema, type BunkerStatus } from "./bunker/host.js";
 import { stackKeys } from "./prepare.js";
 import type { Places } from "./places.js";
 
@@ -34,6 +35,10 @@ export interface NodeStatus {
   readonly backup?: BackupReport;
   /** Why the agent does not tell of its backup: one from before it could. */
   readonly backupUnknown?: string;
+  /** Keys and relays of its bunker, where it has one that answers. */
+  readonly bunker?: Pick<BunkerStatus, "keys" | "relays">;
+  /** Why its bunker does not tell. */
+  readonly bunkerUnknown?: string;
   /** What the last update left, when the host was not asked. */
   readonly known?: { readonly gate: string; readonly decision: string; readonly system: string };
   readonly ports: readonly SeenPort[];
@@ -78,7 +83,7 @@ export async function statusOf(stack: StackSpecification, node: NodeSpecificatio
     const gate = await askAgent(connection, "gate-report", {}, gateReportSchema, { deadline: 20_000 });
     const system = await askAgent(connection, "activation-report", {}, activationSchema, { deadline: 20_000 });
     const probe = await askAgent(connection, "probe", {}, probeSchema, { deadline: 20_000 });
-    return { ...base, ports, gate, system, probe, ...await backupOf(connection) };
+    return { ...base, ports, gate, system, probe, ...await backupOf(connection), ...(node.bunker === undefined ? {} : await bunkerStatusOf(connection)) };
   } catch (error) {
     return { ...base, ports, unreachable: (error as Error).message };
   }
@@ -89,6 +94,15 @@ async function backupOf(connection: Connection): Promise<Pick<NodeStatus, "backu
     return { backup: await askAgent(connection, "backup-report", {}, backupReportSchema, { deadline: 20_000 }) };
   } catch (error) {
     return { backupUnknown: (error as Error).message };
+  }
+}
+
+async function bunkerStatusOf(connection: Connection): Promise<Pick<NodeStatus, "bunker" | "bunkerUnknown">> {
+  try {
+    const { keys, relays } = await bunkerOf(connection, 20_000)(bunkerStatusSchema, "status");
+    return { bunker: { keys, relays } };
+  } catch (error) {
+    return { bunkerUnknown: (error as Error).message };
   }
 }
 

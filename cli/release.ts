@@ -22,7 +22,7 @@ export async function proveRelease(places: Places): Promise<string> {
   const pending = Object.entries(result.changeSummary).filter(([operation, count]) => operation !== "same" && operation !== "refresh" && (count ?? 0) > 0);
   if (pending.length > 0) throw new Error(`Stack ${stack.environment} does not run what its configuration says (${pending.map(([operation, count]) => `${count} to ${operation}`).join(", ")}). Raise it first: holdfast up -s ${stack.environment}.`);
   const statuses = await Promise.all(stack.nodes.map((node) => statusOf(stack, node)));
-  const sources = sourcesDigest(stack.flake);
+  const sources = sourcesDigest(stack.flake, stack.nodes.flatMap(({ services }) => services));
   const statement: ReleaseStatement = {
     format: "holdfast-release/1", environment: stack.environment, network: stack.network, proven: new Date().toISOString(),
     nodes: Object.fromEntries(stack.nodes.map((node, index) => [node.id, { configuration: configurationDigest(node, sources), system: runningSystem(statuses[index]!) }])),

@@ -1,4 +1,5 @@
 import type { BackupReport } from "../formats/backupReport.js";
+import { bunkerLine } from "./bunker/shown.js";
 import type { NodeStatus, SeenPort } from "./nodes.js";
 import { table } from "./table.js";
 import { paint } from "./updateView.js";
@@ -21,6 +22,8 @@ export function summary(node: NodeStatus, peers: readonly string[] | undefined, 
   if (node.probe !== undefined) rows.push(["tunnel", peers === undefined ? noTunnelText(node.probe.tunnel) : tunnelText(node.probe.tunnel, now)], ["failed units", node.probe.failedUnits.join(", ") || "none"]);
   if (node.backup !== undefined) rows.push(["backup", backupText(node.backup, now)]);
   if (node.backupUnknown !== undefined) rows.push(["backup", `unknown: ${node.backupUnknown.split("\n")[0]!}`]);
+  if (node.bunker !== undefined) rows.push(["bunker", bunkerLine(node.bunker)]);
+  if (node.bunkerUnknown !== undefined) rows.push(["bunker", paint("red", node.bunkerUnknown.split("\n")[0]!)]);
   rows.push(["from outside", node.ports.map(portText).join(", ")]);
   if (peers !== undefined && peers.length > 0) rows.push(["peers", peers.map((peer) => `holdfast wg show ${peer}`).join("; ")]);
   return `${paint("bold", node.name)}\n${table(rows.map(([key, value]) => [`  ${key}`, value!]))}`;

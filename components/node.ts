@@ -82,7 +82,7 @@ export class Node extends pulumi.ComponentResource {
     const after = installation?.installed;
     const host: Host = isHetzner(specification.host) ? new HetznerHost(`${name}-host`, { server: server!, after }, inside)
       : new CommodityHost(`${name}-host`, { specification: specification.host, after, ...(stack.identityFile !== undefined && { identityFile: stack.identityFile }) }, inside);
-    const system = new System(`${name}-system`, { host, place, flake: stack.flake, settings }, inside);
+    const system = new System(`${name}-system`, { host, place, flake: stack.flake, settings, services: specification.services }, inside);
     const files = pulumi.all([secrets.files, tunnels?.files, own]).apply(([service, peers]) => [...service, ...(peers ?? [])]);
     const bundle = new SealedBundle(`${name}-bundle`, {
       place, files, recipient: system.recipient, connection: host.connection, host, records: stack.records,

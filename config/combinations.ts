@@ -1,21 +1,22 @@
+import { isIPv4 } from "node:net";
 import type { FileIdentity } from "../formats/identity.js";
 import type { Network } from "../formats/place.js";
 import type { Service } from "../formats/services.js";
 import { bitcoinPorts, localPorts, servicePorts } from "./ports.js";
 import type { Finding } from "./refusal.js";
 import type { NodeConfiguration } from "./schema.js";
+import { isHostAddress } from "./text.js";
 
 /** What a user can switch on. The others of formats/services.ts come by themselves, or cannot be configured yet (`withheld`). */
 const selectable: readonly Service[] = [
   "bitcoind", "lnd", "lightning-loop", "clightning", "electrs", "fulcrum", "btcpayserver", "rtl", "mempool", "joinmarket", "joinmarket-ob-watcher", "liquidd", "nodeinfo",
-  "wireguard", "offsite-backup",
+  "bunker", "wireguard", "offsite-backup",
 ];
 
 /** Why a service cannot be switched on, and what there is instead. */
 const withheld: Partial<Record<Service, string>> = {
   "clightning-replication": "has no destination that a stack could name yet; wants to be left out",
   backups: "would copy LND's live channel.db, which must never be restored; wants to be left out, for every node has the off-site backup",
-  bunker: "has no module yet; wants to be left out",
   "data-volume": "comes with nixos.dataVolume; wants that key instead",
   "encrypted-root": "comes with nixos.disks.encrypted; wants that key instead",
 };
@@ -41,7 +42,7 @@ export const onionServices: readonly Service[] = ["bitcoind", "btcpayserver", "c
 /** A node's settings that are right one by one and wrong together: the same that nix/ asserts, said before anything is touched. */
 export function combinationFindings(name: string, node: NodeConfiguration, network: Network): Finding[] {
   const at = (path: string, found: unknown, wanted: string): Finding => ({ path: `holdfast:nodes.${name}.${path}`, found: JSON.stringify(found), wanted });
-  return [...serviceFindings(node, network, at), ...tunnelFindings(node, at), ...nixosFindings(node, at), ...hetznerFindings(node, at), ...portFindings(node, network, at)];
+  return [...serviceFindings(node, network, at), ...bunkerFindings(node, network, at), ...tunnelFindings(node, at), ...nixosFindings(node, at), ...hetznerFindings(node, at), ...portFindings(node, network, at)];
 }
 
 /** Daemons that start with an identity of the node's own, or never. */
@@ -54,6 +55,10 @@ export function identityFindings(name: string, services: readonly Service[], ide
       path: path("services"), found: JSON.stringify("clightning"),
       wanted: "starts with an hsm_secret of the node's own alone, and identities names none; wants the file that `holdfast wallet create --kind cln-hsm-secret` writes among them, or to be left out",
     }]),
+    ...identities.filter(({ kind }) => kind === "nsec" && !services.includes("bunker")).map(({ name: signer }) => ({
+      path: path("identities"), found: JSON.stringify(`nsec ${signer}`),
+      wanted: "is a key of the bunker's, and the node has none (services); wants bunker among its services, with bunker: { relays: … } beside them, or to be left out",
+    })),
     ...stray.map((identity) => ({
       path: path("identities"), found: JSON.stringify(`onion-key ${identity.name}`),
       wanted: `is named after no onion service of this node that waits for its key; wants the name of one of its services, ${onionServices.join(", ")}, or to be left out`,
@@ -76,6 +81,20 @@ function serviceFindings({ services }: NodeConfiguration, network: Network, at: 
     ...each((service) => (worksOn[service] === undefined || worksOn[service].includes(network) ? undefined : `does not work on ${network} (holdfast:network); wants to be left out, or one of the networks ${worksOn[service].join(", ")}`)),
     ...(has("electrs") && has("fulcrum") ? [at("services", ["electrs", "fulcrum"], "both serve Electrum on port 50001; wants one of them")] : []),
   ];
+}
+
+/** A bunker hears its clients at relays alone; without them it is none. */
+function bunkerFindings({ bunker, services, tunnel }: NodeConfiguration, network: Network, at: At): Finding[] {
+  if (bunker === undefined) return services.includes("bunker") ? [at("services", "bunker", "wants to know its relays; wants bunker: { relays: [wss://…], admins: [npub1…] } beside the services, or to be left out")] : [];
+  if (!services.includes("bunker")) return [at("bunker", bunker, "is for the service bunker, which is not among the services (services); wants it there too, or not here")];
+  const inTunnel = (host: string): boolean => tunnel !== "none" && isIPv4(host) && isHostAddress(tunnel.network, host);
+  return bunker.relays.flatMap((relay, index) => {
+    const { protocol, hostname } = new URL(relay);
+    if (protocol === "wss:" || hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.") || hostname.endsWith(".onion") || inTunnel(hostname)) return [];
+    // Relays of a rehearsal are beside its machines.
+    if (network === "regtest" && hostname.startsWith("10.")) return [];
+    return [at(`bunker.relays.${index}`, relay, "is not encrypted on its way: whoever listens sees which keys are used, and when; wants wss://…, an onion address, or one on loopback or inside the node's tunnel")];
+  });
 }
 
 /** What a tunnel excludes, and what wants one. */

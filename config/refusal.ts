@@ -54,7 +54,7 @@ const configurationPath = (path: readonly PropertyKey[]): string => `holdfast:${
 
 function show(value: unknown): string {
   if (value === undefined) return "nothing";
-  if (typeof value === "string" && /^AGE-(SECRET-KEY|PLUGIN)-/i.test(value)) return "a secret, which is not shown";
+  if (typeof value === "string" && /^(AGE-(SECRET-KEY|PLUGIN)-|nsec1)|:\/\/[^/\s]*:[^/\s]*@/i.test(value)) return "a secret, which is not shown";
   const text = JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { nameSchema, networks } from "../formats/place.js";
 import { serviceSchema } from "../formats/services.js";
 import { nixosSchema } from "../formats/settings.js";
-import { addressSchema, firstHostAddress, isHostAddress, networkSchema, pathSchema, portSchema, publicKeySchema, recipientSchema, repositorySchema } from "./text.js";
+import { addressSchema, firstHostAddress, isHostAddress, networkSchema, npubSchema, pathSchema, portSchema, publicKeySchema, recipientSchema, relaySchema, repositorySchema } from "./text.js";
 
 /** How a commodity host is reached: five facts known before first contact. */
 export const hostSchema = z.strictObject({
@@ -95,6 +95,14 @@ export const bitcoinSchema = z.strictObject({
   peers: z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, "wants address:port")).default([]),
 });
 
+/** The remote signer of Nostr keys (NIP-46). */
+export const bunkerSchema = z.strictObject({
+  /** Where clients and admins find it. */
+  relays: z.array(relaySchema).min(1, "wants at least one relay (wss://…)"),
+  /** Who may use its admin RPC; without any, the operator alone has a say, on the host. */
+  admins: z.array(npubSchema).default([]),
+});
+
 export const backupSchema = z.strictObject({
   /** A restic repository without credentials, outside the host. */
   repository: repositorySchema,
@@ -116,6 +124,8 @@ export const nodeSchema = z.strictObject({
   identities: z.array(pathSchema).default([]),
   lightning: lightningSchema.prefault({}),
   bitcoin: orFile(bitcoinSchema).prefault({}),
+  /** For the service bunker. */
+  bunker: bunkerSchema.optional(),
   /** `none`: no WireGuard, and nothing that answers inside a tunnel. */
   tunnel: z.union([z.literal("none"), tunnelSchema]).prefault({}),
   /** From where SSH answers. */

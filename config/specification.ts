@@ -47,6 +47,8 @@ export interface NodeSpecification {
   readonly versions: Readonly<Record<string, SecretVersion>>;
   readonly lightning: { readonly alias: string; readonly p2pPort: number; readonly restPort: number; readonly clightningPort: number };
   readonly bitcoinPeers: readonly string[];
+  /** Where its bunker is found and who administers it (npub1…). Absent: it has none. */
+  readonly bunker?: { readonly relays: readonly string[]; readonly admins: readonly string[] };
   /** Absent: the node has no tunnel. */
   readonly tunnel?: TunnelSpecification;
   readonly sshFrom: "internet" | "tunnel";

@@ -184,6 +184,7 @@ function specifyNode(
     versions: versions.nodes[id] ?? {},
     lightning: { ...node.lightning, alias: node.lightning.alias ?? name },
     bitcoinPeers: bitcoinSchema.parse(node.bitcoin).peers,
+    ...(node.bunker !== undefined && { bunker: node.bunker }),
     ...(node.tunnel !== "none" && { tunnel: specifyTunnel(node.tunnel, host) }),
     sshFrom: node.ssh.from,
     backup: { ...backup, ...(certificate !== undefined && { certificate }) },

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { publicKeyOfNpub } from "../formats/npub.js";
 
 /** The IPv4 blocks that only documentation may use: a stack file that still has one was never filled in. RFC 5737. */
 const DOCUMENTATION = ["192.0.2.", "198.51.100.", "203.0.113."];
@@ -38,6 +39,17 @@ export const publicKeySchema = z.string().regex(
   /^(ssh-ed25519|sk-ssh-ed25519@openssh\.com|ecdsa-sha2-nistp256|ssh-rsa) AAAA[0-9A-Za-z+/]{40,}={0,3}( .*)?$/,
   "is no OpenSSH public key; wants a line such as `ssh-ed25519 AAAA…` from a .pub file",
 );
+
+/** Where a Nostr relay answers. Every client sees it, so that it carries no password. */
+export const relaySchema = z.string().refine((text) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && /^wss?:$/.test(url.protocol) && url.username === "" && url.password === "" && url.hash === "" && !/\s/.test(text);
+}, { error: "is no relay's address; wants wss://host or wss://host/path, without credentials" });
+
+/** A Nostr public key as people write it. NIP-19. */
+export const npubSchema = z.string()
+  .refine((text) => !text.startsWith("nsec1"), { error: "is a secret key, which is not secret any more: make a new one, for this one was written into a file that others read; wants its public key (npub1…)", abort: true })
+  .refine((text) => publicKeyOfNpub(text) !== undefined, { error: "is no Nostr public key; wants npub1… (its checksum tells a mistyped one)" });
 
 /** A path relative to the project, or absolute. */
 export const pathSchema = z.string().min(1, "wants a path relative to the project");

@@ -1,7 +1,7 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
-import { bech32 } from "@scure/base";
 import { createECDH, createHash, hkdfSync } from "node:crypto";
 import type { FileIdentityKind } from "./identity.js";
+import { bytesOf, publicKeyOfNpub } from "./npub.js";
 
 /** The bytes are no identity of their kind. Never quotes them. */
 export class NoIdentity extends Error {}
@@ -18,6 +18,18 @@ export function publicIdentityOf(kind: FileIdentityKind, secret: Uint8Array): st
     case "nsec": return signerPublicKey(secret);
     case "onion-key": return onionAddress(secret);
   }
+}
+
+/**
+ * The identity whose file this is, once its daemon has it. As `publicIdentityOf`, but for a signer's key: the bunker seals it into its keystore and leaves a file that holds `npub1…`
+ * alone, which stands for the key from then on. That the keystore has it is the bunker's to say: it never makes one up.
+ *
+ * @param content the very bytes of the file
+ * @throws NoIdentity
+ */
+export function publicIdentityInPlace(kind: FileIdentityKind, content: Uint8Array): string {
+  const left = kind === "nsec" ? publicKeyOfNpub(Buffer.from(content).toString("latin1").trim()) : undefined;
+  return left ?? publicIdentityOf(kind, content);
 }
 
 /**
@@ -43,16 +55,10 @@ function clnNodeId(secret: Uint8Array): string {
  */
 function signerPublicKey(secret: Uint8Array): string {
   const text = Buffer.from(secret).toString("latin1").trim();
-  const key = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, "hex") : bareKey(text);
-  const point = key?.length === 32 ? publicKeyOf(key) : undefined;
+  const key = /^[0-9a-fA-F]{64}$/.test(text) ? Buffer.from(text, "hex") : Buffer.from(bytesOf("nsec", text) ?? []);
+  const point = key.length === 32 ? publicKeyOf(key) : undefined;
   if (point === undefined) throw new NoIdentity("This is no Nostr private key: it wants nsec1… or 64 hex digits.");
   return point.subarray(1).toString("hex");
-}
-
-function bareKey(text: string): Buffer | undefined {
-  const decoded = text.startsWith("nsec1") ? bech32.decodeUnsafe(text as `nsec1${string}`) : undefined;
-  const bytes = decoded && bech32.fromWordsUnsafe(decoded.words);
-  return decoded?.prefix === "nsec" && bytes ? Buffer.from(bytes) : undefined;
 }
 
 /** secp256k1, compressed; undefined when the scalar is zero or too large. */

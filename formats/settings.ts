@@ -65,6 +65,8 @@ export const settingsSchema = z.strictObject({
     /** The RPC user that LND and the agent use; its password is in the bundle. */
     rpcUser: z.string(),
   }),
+  /** For the service bunker: where it is found, and who administers it (npub1…). */
+  bunker: z.strictObject({ relays: z.array(z.string()).min(1), admins: z.array(z.string()) }).optional(),
   /** Absent: the node has no tunnel. */
   tunnel: z.strictObject({
     /** The node's own address inside the tunnel. */

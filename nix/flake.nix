@@ -14,7 +14,7 @@
     disko.url = "github:nix-community/disko/v1.13.0";
     disko.inputs.nixpkgs.follows = "nixpkgs";
 
-    # What the stack hands over: settings.json (formats/settings.ts, no secret), agent.mjs, and hardware-configuration.nix of a host that keeps its disks.
+    # What the stack hands over: settings.json (formats/settings.ts, no secret), agent.mjs, bunker.mjs for a node that has one, and hardware-configuration.nix of a host that keeps its disks.
     # Every build overrides it; the example only lets the flake be looked at and checked.
     handover = {
       url = "path:./example";

@@ -1,7 +1,8 @@
-# A node: what the stack hands over becomes modules and their options. `settings` is formats/settings.ts, `agent` the agent's program, `nixBitcoin` the sources of nix-bitcoin.
+# A node: what the stack hands over becomes modules and their options. `settings` is formats/settings.ts, `agent` and `bunker` programs, `nixBitcoin` the sources of nix-bitcoin.
 {
   settings,
   agent,
+  bunker,
   lib,
   ...
 }:
@@ -15,6 +16,7 @@ in
     ./modules/activation-watchdog
     ./modules/agent
     ./modules/backup
+    ./modules/bunker
     ./modules/cln-identity
     ./modules/firewall
     ./modules/lnd-identity
@@ -47,6 +49,13 @@ in
     lnd-identity.enable = has "lnd";
     cln-identity.enable = has "clightning";
     backup.enable = has "lnd" && has "offsite-backup";
+
+    bunker = {
+      enable = has "bunker";
+      bundle = bunker;
+      tor.enforce = nixos.tor == "enforced";
+    }
+    // lib.optionalAttrs (settings ? bunker) { inherit (settings.bunker) relays admins; };
 
     network = {
       name = settings.place.network;

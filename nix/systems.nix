@@ -16,6 +16,8 @@ let
       inherit settings;
       nixBitcoin = nix-bitcoin;
       agent = handover + "/agent.mjs";
+      # There for a node that has one.
+      bunker = handover + "/bunker.mjs";
     };
     modules = [
       nix-bitcoin.nixosModules.default

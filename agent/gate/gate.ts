@@ -11,7 +11,7 @@ import { waitingAdmission } from "./admission.js";
 import { decide, type Facts } from "./decide.js";
 import { gatherFacts } from "./facts.js";
 import { placeIdentity, removeHalf } from "./identityFiles.js";
-import { lndFiles, openedUnit, systemHost, unopenedUnit, type GateHost } from "./host.js";
+import { bunkerUnit, lndFiles, openedUnit, systemHost, unopenedUnit, type GateHost } from "./host.js";
 import { connectLnd } from "./lnd.js";
 import { makeNode } from "./make.js";
 import { gateReport, say } from "./report.js";
@@ -92,13 +92,15 @@ async function openGate(host: GateHost, settings: Settings): Promise<void> {
   await say(host, { state: "open", phase: "identity daemons run", decision: decision.kind, nodePublicKey });
 }
 
-/** Each identity that lies in a file goes to its place before any daemon starts. One that is there is left as it is. */
+/** Each identity that lies in a file goes to its place before its daemon starts. One that is there is left as it is. */
 async function placeIdentities({ host, settings, say: tell }: GateWork, { files }: Facts): Promise<void> {
   for (const { place } of files) await removeHalf(host, place);
   const absent = files.filter(({ state }) => state.is === "absent");
   if (absent.length === 0) return;
   const admission = await waitingAdmission(host, settings);
   if (admission === undefined) throw new GateStop("The one-use bundle went away while the gate was at work.", "Run the deployment again: it seals the node's identities for this host once more.");
+  // One that runs without it comes up again with the target.
+  if (absent.some(({ identity: { kind } }) => kind === "nsec") && (await host.unitRuns(bunkerUnit))) await host.stopUnit(bunkerUnit);
   for (const { identity: { kind, name }, place } of absent) {
     await tell({ state: "working", phase: `placing ${kind} ${name}` });
     await placeIdentity(host, place, Buffer.from(admission.files.find((file) => file.kind === kind && file.name === name)!.secret, "base64"));

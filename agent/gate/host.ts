@@ -38,6 +38,9 @@ export interface GateHost {
   };
 }
 
+/** Takes the identities that are in their places when it starts. */
+export const bunkerUnit = "bunker.service";
+
 const SYSTEMCTL_DEADLINE = 180_000;
 
 /** The host that this agent runs on, through systemd. */

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { FileIdentityKind } from "../../formats/identity.js";
 import type { Network } from "../../formats/place.js";
-import { NoIdentity, publicIdentityOf } from "../../formats/publicIdentity.js";
+import { NoIdentity, publicIdentityInPlace } from "../../formats/publicIdentity.js";
 import type { Settings } from "../../formats/settings.js";
 import type { Disk } from "../secrets/disk.js";
 import type { GateHost, Layout } from "./host.js";
@@ -58,7 +58,7 @@ async function stateOf(disk: Disk, identity: NamedIdentity, { path }: IdentityPl
   if (seen === undefined) return { is: "absent" };
   if (seen.kind !== "file") return { is: "foreign", holds: `a ${seen.kind}` };
   try {
-    const found = publicIdentityOf(identity.kind, await disk.read(path));
+    const found = publicIdentityInPlace(identity.kind, await disk.read(path));
     return found === identity.publicIdentity ? { is: "there" } : { is: "foreign", holds: found };
   } catch (error) {
     if (error instanceof NoIdentity) return { is: "foreign", holds: `something that is no ${identity.kind}` };

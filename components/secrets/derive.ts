@@ -42,6 +42,18 @@ export function publicKeyOf(privateKey: string): string {
   return createPublicKey(key).export({ format: "der", type: "spki" }).subarray(-32).toString("base64");
 }
 
+const SECP256K1_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+
+/**
+ * A secp256k1 private key, as Nostr has them: 64 hex digits. Made from more bits than it has, so that none is out of the curve's range and none is likelier than another.
+ *
+ * @see FIPS 186-5, A.2.1 (key pair generation by extra random bits)
+ */
+export const secp256k1PrivateKey = (root: string, id: string): string => scalarOf(root, id, SECP256K1_ORDER).toString(16).padStart(64, "0");
+
+/** From 1 to one less than the order. */
+const scalarOf = (root: string, id: string, order: bigint): bigint => (BigInt(`0x${derive(root, id, 48).toString("hex")}`) % (order - 1n)) + 1n;
+
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 
 /**
@@ -50,8 +62,7 @@ const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc6
  * @see FIPS 186-5, A.2.1 (key pair generation by extra random bits)
  */
 export function p256PrivateKey(root: string, id: string): string {
-  const scalar = (BigInt(`0x${derive(root, id, 48).toString("hex")}`) % (P256_ORDER - 1n)) + 1n;
-  const d = Buffer.from(scalar.toString(16).padStart(64, "0"), "hex");
+  const d = Buffer.from(scalarOf(root, id, P256_ORDER).toString(16).padStart(64, "0"), "hex");
   const ecdh = createECDH("prime256v1");
   ecdh.setPrivateKey(d);
   const point = ecdh.getPublicKey();

@@ -38,7 +38,7 @@ export async function installSystem({ connection, node, flake, settings }: Syste
   const hardware = settings.nixos.disks.layout === "kept" ? await readHardware((command) => run(command, LOOK)) : undefined;
   if (hardware !== undefined) tell(hardware.state === "made" ? "the host had no hardware configuration; NixOS has made one, /etc/nixos/hardware-configuration.nix" : `taking the host's own hardware configuration (${Object.keys(hardware.files).join(", ")})`);
 
-  const { id, tar } = await archiveOf(flake, JSON.stringify(settings), hardware?.files);
+  const { id, tar } = await archiveOf(flake, settings, hardware?.files);
   tell(`sending the system's sources (${Math.ceil(tar.length / 1024)} KiB)`);
   await run(unpackCommand(id), SEND, tar);
   tell("building the system on the host");

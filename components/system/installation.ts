@@ -60,7 +60,7 @@ export async function installNixos(request: InstallationRequest): Promise<Instal
   if (second.system !== "installer") throw new Error(`The host did not come to NixOS's installer, but to ${second.system === "nixos" ? "NixOS" : "its own system"}. Its disks were not touched. Is there memory enough for kexec?`);
   requireSuitable(request, second);
 
-  const { id, tar } = await archiveOf(request.flake, JSON.stringify(settings));
+  const { id, tar } = await archiveOf(request.flake, settings);
   const run = (command: string, deadline: number, input: string | Uint8Array = ""): Promise<string> => runOnHost(installer, command, { input, deadline, channel: "fresh" });
   await run(unpackCommand(id), 120_000, tar);
   const encrypted = encryptedRoot(settings);

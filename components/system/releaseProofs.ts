@@ -27,7 +27,7 @@ const TOUCH = 120_000;
  */
 export function requireProven(stack: StackSpecification, provenOn: ProvenOn, project: string): void {
   if (provenOn === "none") return;
-  const findings = releaseFindings(stack, provenOn, provenBy(project, provenOn, stack.authorizedKeys), sourcesDigest(stack.flake));
+  const findings = releaseFindings(stack, provenOn, provenBy(project, provenOn, stack.authorizedKeys), sourcesDigest(stack.flake, stack.nodes.flatMap(({ services }) => services)));
   if (findings.length > 0) throw new ConfigurationRefused(findings);
 }
 

@@ -39,6 +39,7 @@ export function settingsOf(
     nixos: node.nixos,
     identities: node.identities.map(({ kind, name, publicIdentity }) => ({ kind, name, publicIdentity })),
     bitcoin: { peers: [...node.bitcoinPeers], rpcUser: "privileged" },
+    ...(node.bunker !== undefined && { bunker: { relays: [...node.bunker.relays], admins: [...node.bunker.admins] } }),
     ...(node.tunnel !== undefined && tunnel !== undefined && {
       tunnel: {
         address: node.tunnel.address, prefixLength: node.tunnel.prefixLength, port: node.tunnel.port, publicKey: tunnel.publicKey,

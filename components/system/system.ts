@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Service } from "../../formats/services.js";
 import type { Settings } from "../../formats/settings.js";
 import { activationSchema, contactSchema, type Activation } from "../../formats/step.js";
 import type { Place } from "../../formats/place.js";
@@ -14,6 +15,8 @@ export interface SystemArgs {
   /** The flake whose `holdfastSystems.<node>` is built, as a folder of the project. */
   readonly flake: string;
   readonly settings: pulumi.Output<Settings>;
+  /** They decide which programs go along. */
+  readonly services: readonly Service[];
 }
 
 /** The node's system: its sources brought to the host and built there, not yet running. */
@@ -27,7 +30,7 @@ export class System extends pulumi.ComponentResource {
     super("holdfast:system:System", name, {}, options);
     const installed = step(`${name}-install`, {
       program: "install",
-      input: { connection: args.host.connection, node: args.place.node, flake: args.flake, digest: sourcesDigest(args.flake), settings: args.settings },
+      input: { connection: args.host.connection, node: args.place.node, flake: args.flake, digest: sourcesDigest(args.flake, args.services), settings: args.settings },
       output: builtSchema,
       host: args.host,
     }, { parent: this });

@@ -9,6 +9,8 @@
   settings,
   # agent.mjs; any file will do, since nothing is built.
   agent ? ./report.nix,
+  # bunker.mjs, likewise.
+  bunker ? ./report.nix,
   # A checkout of nix-community/disko; without one its options take anything.
   disko ? null,
   extraModules ? [ ],
@@ -34,7 +36,12 @@ let
   ++ extraModules;
 
   specialArgs = {
-    inherit pkgs agent nixBitcoin;
+    inherit
+      pkgs
+      agent
+      bunker
+      nixBitcoin
+      ;
     settings =
       if builtins.isAttrs settings then settings else builtins.fromJSON (builtins.readFile settings);
     modulesPath = toString ./standIns;

@@ -15,7 +15,7 @@ if [[ -e $toplevel/etc/holdfast/settings.json ]]; then
     'u tor 703 "Tor" /var/lib/tor' \
     'u clightning 704 "Core Lightning" /var/lib/clightning' \
     'u bunker 705 "Nostr signer" /var/lib/bunker'
-  # Their daemons are not here; their identities are.
+  # Where the gate places identities: also of daemons that are not here.
   for user in tor clightning bunker; do install -d -o $user -g $user -m 0700 /var/lib/$user; done
   mkdir -p /etc/holdfast
   install -d -m 0700 /var/lib/holdfast /run/holdfast

@@ -48,10 +48,22 @@ rec {
     name = "agent.mjs";
     path = "${handover}/agent.mjs";
   };
-  agent = text.run "holdfast-agent" ''
-    mkdir -p "$out/bin"
-    cp ${text.script "agent-wrapper" ''
-      exec ${node}/bin/node ${agentProgram} "$@"
-    ''} "$out/bin/holdfast-agent"
-  '' { };
+  agent = wrapped "holdfast-agent" agentProgram;
+
+  # Handed over for nodes that have one.
+  bunker = wrapped "holdfast-bunker" (
+    builtins.path {
+      name = "bunker.mjs";
+      path = "${handover}/bunker.mjs";
+    }
+  );
+
+  wrapped =
+    name: program:
+    text.run name ''
+      mkdir -p "$out/bin"
+      cp ${text.script "${name}-wrapper" ''
+        exec ${node}/bin/node ${program} "$@"
+      ''} "$out/bin/${name}"
+    '' { };
 }

@@ -40,7 +40,8 @@ let
           ./modules/lnd.nix
           ./modules/identity.nix
         ]
-        // (if settings ? tunnel then module ./modules/wireguard.nix else { });
+        // (if settings ? tunnel then module ./modules/wireguard.nix else { })
+        // (if settings ? bunker then module ./modules/bunker.nix else { });
       base = toplevel {
         name = "base";
         units = { };

@@ -33,6 +33,12 @@ let
     (link authorizedKeys "etc/ssh/authorized_keys")
     (link base "base")
     (link "${programs.agent}/bin/holdfast-agent" "sw/bin/holdfast-agent")
+    (
+      if settings ? bunker then
+        link "${programs.bunker}/bin/holdfast-bunker" "sw/bin/holdfast-bunker"
+      else
+        [ ]
+    )
     (map (program: link "${programs.lnd}/bin/${program}" "sw/bin/${program}") [
       "lnd"
       "lncli"

@@ -185,9 +185,9 @@ export function rootOf(pids: readonly number[]): string {
   return `/proc/${first}/root`;
 }
 
-/** Files below folders, by find(1). */
+/** Files below folders, by find(1). Not the kernel's own: some of those never end. */
 export async function filesBelow(roots: readonly string[], { without, newerThan }: { readonly without: readonly string[]; readonly newerThan?: string }): Promise<string[]> {
-  const prune = without.flatMap((path, index) => [...(index === 0 ? [] : ["-o"]), "-path", path]);
+  const prune = ["-fstype", "proc", "-o", "-fstype", "sysfs", ...without.flatMap((path) => ["-o", "-path", path])];
   const { stdout } = await execa("find", [...roots, "(", ...prune, ")", "-prune", "-o", "-type", "f", ...(newerThan === undefined ? [] : ["-newer", newerThan]), "-print0"], { reject: false, stdin: "ignore", timeout: 120_000, maxBuffer: 100_000_000 });
   return stdout.split("\0").filter((path) => path !== "");
 }

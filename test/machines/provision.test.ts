@@ -21,7 +21,7 @@ const { PATH, HOME } = process.env;
 let host: Connection;
 
 const agent = vi.hoisted(() => `/tmp/holdfast-provision-agent-${process.pid}.mjs`);
-vi.mock("../../components/system/sources.js", () => ({ AGENT: agent }));
+vi.mock("../../components/system/sources.js", () => ({ programsOf: () => ({ "agent.mjs": agent }) }));
 
 /** nixos-anywhere's own sources, at the commit that the product names: what this runs is real, and none of it lies in this repository. */
 const checkout = join(cacheFolder(), "nix-sources", "nixos-anywhere", "src", "nixos-anywhere.sh");

@@ -1,4 +1,4 @@
-import { derive, password, wireguardKeys } from "../derive.js";
+import { derive, password, secp256k1PrivateKey, wireguardKeys } from "../derive.js";
 import { rootsOwn, type DerivedSecret, type Secret } from "../secret.js";
 
 const TUNNEL = "wireguard-wg-node.service";
@@ -35,7 +35,11 @@ export const hostSecrets: readonly Secret[] = [
   },
   {
     kind: "derived", id: "bunker-passphrase", file: "bunker-passphrase", ...rootsOwn, consumers: [], rotation: "never", services: ["bunker"], value: password,
-    rotating: "Every key of the signer is encrypted under it. Make the signer's database again from the sealed keys instead.",
+    rotating: "Every key of the bunker is encrypted under it, and opens with no other. Export keys under a passphrase of their own (export_key), and move them to another bunker instead.",
+  },
+  {
+    kind: "derived", id: "bunker-admin-key", file: "bunker-admin-key", ...rootsOwn, consumers: ["bunker.service"], rotation: "restarts", services: ["bunker"], value: secp256k1PrivateKey,
+    rotating: "The bunker answers admins under another public key then (`holdfast bunker keys` shows it): each must be told, and relays that let it in by its key. Keys, clients and invitations stay; clients wait a moment.",
   },
 ];
 

@@ -54,6 +54,7 @@ let
         inherit settings;
         nixBitcoin = nix-bitcoin;
         agent = handover + "/agent.mjs";
+        bunker = handover + "/bunker.mjs";
       };
     };
 in

@@ -6,7 +6,7 @@ import { secretId, secretsOf } from "../../../components/secrets/registry.js";
 import type { SecretFile } from "../../../formats/bundle.js";
 import { exampleNode, inputOf, isSecret, program, record, rootOf, steps, STORE_PASSWORD, valueOf, walletSeed, type Recorded } from "./recorder.js";
 
-vi.mock("../../../components/system/sources.js", () => ({ AGENT: "dist/agent.mjs", sourcesDigest: (flake: string) => `digest of ${flake}` }));
+vi.mock("../../../components/system/sources.js", () => ({ sourcesDigest: (flake: string) => `digest of ${flake}` }));
 
 let example: ReturnType<typeof exampleNode>;
 let resources: Recorded[];

@@ -33,6 +33,10 @@ describe("what goes together on a node", () => {
     ["SSH through a tunnel that is not there", { tunnel: "none", ssh: { from: "tunnel" } }, "mainnet", 'ssh.from: "tunnel" would leave no way in, for the node has no tunnel (tunnel is none); wants internet, or a tunnel'],
     ["a page in a tunnel that is not there", { tunnel: "none", services: ["lnd", "rtl"], nixos: { published: ["rtl"] } }, "mainnet", 'nixos.published: "rtl" would answer inside the tunnel alone, and the node has none (tunnel is none); wants to be left out and reached over SSH'],
     ["the tunnel's service without a tunnel", { tunnel: "none", services: ["lnd", "wireguard"] }, "mainnet", 'services: "wireguard" is the tunnel, and tunnel is none; wants to be left out, or a tunnel'],
+    ["a bunker without relays", { services: ["lnd", "bunker"] }, "mainnet", 'services: "bunker" wants to know its relays; wants bunker: { relays: [wss://…], admins: [npub1…] } beside the services, or to be left out'],
+    ["a bunker's relays without a bunker", { bunker: { relays: ["wss://relay.example.org"] } }, "mainnet", 'is for the service bunker, which is not among the services (services); wants it there too, or not here'],
+    ["a bunker whose relay is in clear", { services: ["lnd", "bunker"], bunker: { relays: ["wss://relay.example.org", "ws://relay.example.org", "ws://127.0.0.1:7777", "ws://abcdefgh.onion", "ws://10.10.0.2"] } }, "mainnet", 'bunker.relays.1: "ws://relay.example.org" is not encrypted on its way'],
+    ["a bunker whose relay is in a private network, in clear", { services: ["lnd", "bunker"], bunker: { relays: ["ws://10.231.0.1:7777"] } }, "mainnet", 'bunker.relays.0: "ws://10.231.0.1:7777" is not encrypted on its way'],
     ["two Electrum servers", { services: ["lnd", "electrs", "fulcrum"] }, "mainnet", 'services: ["electrs","fulcrum"] both serve Electrum on port 50001; wants one of them'],
     ["a page of a service that is not there", { nixos: { published: ["rtl"] } }, "mainnet", 'nixos.published: "rtl" is not among the services (services); wants it there too, or not here'],
     ["two Lightning daemons on one port", { services: ["lnd", "clightning"], lightning: { clightningPort: 9735 } }, "mainnet", "lightning.clightningPort: 9735 is the port of lightning.p2pPort; wants another one"],
@@ -73,6 +77,12 @@ describe("identities of a node", () => {
 
   it.each(["main", "sshd", "fulcrum", "rtl"])("are no onion key called %s, which nothing on the node would serve", (name) => {
     expect(lines(["bitcoind", "lnd", "rtl"], identity("onion-key", name))).toEqual([expect.stringMatching(new RegExp(`^holdfast:nodes\\.alice\\.identities "onion-key ${name}" is named after no onion service of this node .*bitcoind, btcpayserver, clightning`))]);
+  });
+
+  it("are no key of a bunker that is not there", () => {
+    const key = { ...identity("onion-key", "shop"), kind: "nsec" as const };
+    expect(lines(["lnd", "bunker"], key)).toEqual([]);
+    expect(lines(["lnd"], key)).toEqual([expect.stringMatching(/^holdfast:nodes\.alice\.identities "nsec shop" is a key of the bunker's, and the node has none \(services\)/)]);
   });
 
   it("have an hsm_secret where Core Lightning runs", () => {

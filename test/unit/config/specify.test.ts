@@ -59,6 +59,14 @@ describe("a stack's configuration", () => {
     expect(node!.services).toEqual(["bitcoind", "offsite-backup", "lnd"]);
   });
 
+  it("hands on where its bunker is found and who administers it", () => {
+    const input = valid();
+    const bunker = { relays: ["wss://relay.example.org/path"], admins: ["npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg"] };
+    Object.assign(input.nodes["alice"]!, { bunker, services: ["lnd", "bunker"] });
+    expect(specify("dev", input, read, []).nodes[0]).toMatchObject({ bunker, services: ["bitcoind", "wireguard", "offsite-backup", "lnd", "bunker"] });
+    expect(specify("dev", valid(), read, []).nodes[0]).not.toHaveProperty("bunker");
+  });
+
   it("without a tunnel takes no range from another environment", () => {
     const bare = (): Input => { const input = valid(); input.nodes["alice"]!["tunnel"] = "none"; return input; };
     expect(marksOf("dev", valid(), read).marks.filter(({ kind }) => kind === "tunnel-range")).toHaveLength(1);
@@ -109,6 +117,10 @@ describe("a stack's configuration", () => {
     ["a seed that is not there", (input) => { input.nodes["alice"]!["identity"] = "gone.json"; }, ["nodes.alice.identity", "holdfast wallet create alice"]],
     ["Core Lightning without its secret", (input) => { input.nodes["alice"]!["services"] = ["lnd", "clightning"]; }, ["holdfast:nodes.alice.services", 'found "clightning"', "holdfast wallet create --kind cln-hsm-secret"]],
     ["what does not go together", (input) => { input.nodes["alice"]!["nixos"] = { isolation: "netns" }; }, ["holdfast:nodes.alice.nixos.isolation", 'found "netns"', "hides every service from the tunnel"]],
+    ["a secret key in the place of a bunker's admin, without showing it", (input) => { input.nodes["alice"]!["bunker"] = { relays: ["wss://relay.example.org"], admins: ["nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5"] }; }, ["holdfast:nodes.alice.bunker.admins.0", "found a secret, which is not shown", "make a new one"]],
+    ["a mistyped admin of a bunker", (input) => { input.nodes["alice"]!["bunker"] = { relays: ["wss://relay.example.org"], admins: ["npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptq"] }; }, ["holdfast:nodes.alice.bunker.admins.0", "is no Nostr public key; wants npub1"]],
+    ["a relay with a password in its address", (input) => { input.nodes["alice"]!["bunker"] = { relays: ["wss://me:pass@relay.example.org"] }; }, ["holdfast:nodes.alice.bunker.relays.0", "is no relay's address", "without credentials"]],
+    ["a bunker without relays", (input) => { input.nodes["alice"]!["bunker"] = { relays: [] }; }, ["holdfast:nodes.alice.bunker.relays", "wants at least one relay"]],
     ["no node at all", (input) => { input.nodes = {}; }, ["holdfast:nodes", "at least one node"]],
     ["mainnet's wallet in clear", (input) => { input.network = "mainnet"; Object.assign(input, { wallet: { identityFile: "x" } }); }, ["holdfast:wallet.identityFile", "mainnet"]],
   ])("refuses %s, naming the path, what was found and what is wanted", (_, change, words) => {

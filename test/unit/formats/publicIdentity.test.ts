@@ -2,7 +2,8 @@ import { createHash, createPrivateKey, createPublicKey, randomBytes } from "node
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fileIdentityKinds } from "../../../formats/identity.js";
-import { NoIdentity, publicIdentityOf } from "../../../formats/publicIdentity.js";
+import { npubOf, publicKeyOfNpub } from "../../../formats/npub.js";
+import { NoIdentity, publicIdentityInPlace, publicIdentityOf } from "../../../formats/publicIdentity.js";
 
 /** Tor's file for an Ed25519 seed. @see RFC 8032 section 5.1.5 */
 function torFile(seed: Buffer): Buffer {
@@ -55,6 +56,27 @@ describe("the public identity", () => {
   ] as const)("is not computed of what is no %s", (kind, secret, reason) => {
     expect(() => publicIdentityOf(kind, secret)).toThrow(reason);
     expect(() => publicIdentityOf(kind, secret)).toThrow(NoIdentity);
+  });
+
+  // NIP-19's own example.
+  const npub = "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg";
+  const signer = "7e7e9c42a91bfef19fa929e5fda1b72e0ebc1a4c1141673e2794234d86addf4e";
+
+  it("of a signer's file that the bunker has emptied is the one that it left there, and never passes for a secret", () => {
+    for (const text of [npub, `${npub}\n`, "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5"]) expect(publicIdentityInPlace("nsec", Buffer.from(text))).toBe(signer);
+    expect(() => publicIdentityOf("nsec", Buffer.from(npub))).toThrow(NoIdentity);
+    for (const [kind, text] of [["nsec", npub.replace("f", "g")], ["nsec", `${npub} ${npub}`], ["nsec", ""], ["cln-hsm-secret", npub], ["onion-key", npub]] as const) {
+      expect(() => publicIdentityInPlace(kind, Buffer.from(text)), `${kind} ${text}`).toThrow(NoIdentity);
+    }
+  });
+
+  it("is written as npub and read back, whatever the key", () => {
+    expect([publicKeyOfNpub(npub), npubOf(signer)]).toEqual([signer, npub]);
+    fc.assert(fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
+      const hex = Buffer.from(bytes).toString("hex");
+      expect(publicKeyOfNpub(npubOf(hex))).toBe(hex);
+    }));
+    fc.assert(fc.property(fc.string(), (text) => { expect(publicKeyOfNpub(text)).toBeUndefined(); }));
   });
 
   it("is computed, or refused with NoIdentity, whatever the bytes are, and they are never quoted", () => {

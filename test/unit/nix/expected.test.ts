@@ -9,6 +9,7 @@ const nodes = {
   default: stackNode(),
   everything: stackNode({ services: everything, nixos: { published: ["btcpayserver", "rtl", "mempool"] } }),
   "hardened-extended": stackNode({ nixos: { preset: "hardened-extended" } }),
+  bunker: stackNode({ services: ["bitcoind", "lnd", "bunker", "wireguard", "offsite-backup"], bunker: { relays: ["wss://relay.example.org"], admins: [] } }),
   netns: stackNode({ tunnel: "none", nixos: { isolation: "netns" } }),
 };
 

@@ -11,6 +11,7 @@ const nodes = {
   "with Core Lightning beside LND, and electrs": stackNode({ services: ["bitcoind", "lnd", "clightning", "electrs", "wireguard", "offsite-backup"] }),
   "hardened as far as it goes, with an encrypted disk": stackNode({ nixos: { preset: "hardened-extended", disks: { layout: "single", disk, encrypted: true } } }),
   "on the clear net, on two disks": stackNode({ nixos: { preset: "hardened", tor: "optional", disks: { layout: "mirror", disks: [disk, `${disk}-1`], encrypted: false } } }),
+  "with a bunker": stackNode({ services: ["bitcoind", "lnd", "bunker", "wireguard", "offsite-backup"], bunker: { relays: ["wss://relay.example.org"], admins: [] } }),
   "on testnet4": stackNode({ network: "testnet4" }),
   "on signet": stackNode({ network: "signet" }),
 };

@@ -73,7 +73,9 @@ const secretForms = [/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/, /AGE-SECRET-KEY-/,
 export function secretsInStore(evaluated: Evaluated): string[] {
   return [
     ...texts(evaluated).flatMap(([where, text]) => secretForms.flatMap((form) => form.exec(text)?.[0] ?? []).map((found) => `${where}: ${found.trim()}`)),
-    ...Object.entries(evaluated.units).flatMap(([name, { environment }]) => Object.keys(environment).filter((key) => /PASSW|PASSPHRASE|SECRET|PRIVATE_KEY/.test(key)).map((key) => `${name}: the variable ${key}`)),
+    ...Object.entries(evaluated.units).flatMap(([name, { environment }]) => Object.entries(environment)
+      // A place among the unit's credentials is none: `%d/…`.
+      .filter(([key, value]) => /PASSW|PASSPHRASE|SECRET|PRIVATE_KEY/.test(key) && !(key.endsWith("_FILE") && value?.startsWith("%d/"))).map(([key]) => `${name}: the variable ${key}`)),
     ...Object.entries(evaluated.wireguard).flatMap(([name, { privateKey, peers }]) => [
       ...(privateKey === null ? [] : [`${name}: privateKey`]), ...peers.filter(({ presharedKey }) => presharedKey !== null).map((peer) => `${name}: presharedKey of ${peer.name}`),
     ]),

@@ -8,13 +8,15 @@ import type { Settings } from "../../../formats/settings.js";
 import { announceMissing, evaluate, type Evaluated, type Unit } from "./evaluate.js";
 import { refusals, stackNode } from "./stackNode.js";
 
-const settings = stackNode({ network: "regtest", bitcoinPeers: ["10.231.0.1:18444"] });
+const settings = stackNode({
+  network: "regtest", bitcoinPeers: ["10.231.0.1:18444"], services: ["bitcoind", "lnd", "bunker", "wireguard", "offsite-backup"], bunker: { relays: ["wss://relay.example.org"], admins: [] },
+});
 
 /** Units that both systems have. NixOS calls two of them otherwise. */
 const units: Readonly<Record<string, string>> = {
   "bitcoind.service": "bitcoind.service", "lnd.service": "lnd.service", "lnd-unopened.service": "lnd-unopened.service", "wireguard-wg-node.service": "wireguard-wg-node.service",
   "holdfast-secrets.service": "holdfast-secrets.service", "nix-bitcoin-secrets.target": "nix-bitcoin-secrets.target", "holdfast-identity.target": "holdfast-identity.target",
-  "holdfast-gate.service": "holdfast-gate.service", "holdfast-backup.service": "holdfast-backup.service", "holdfast-firewall.service": "nftables.service", "ssh.service": "sshd.service",
+  "holdfast-gate.service": "holdfast-gate.service", "holdfast-backup.service": "holdfast-backup.service", "bunker.service": "bunker.service", "holdfast-firewall.service": "nftables.service", "ssh.service": "sshd.service",
 };
 const links = ["After", "Before", "Requires", "Wants", "PartOf", "Conflicts", "WantedBy", "RequiredBy"] as const;
 type Link = (typeof links)[number];
@@ -32,6 +34,7 @@ const differences: readonly string[] = [
   "holdfast-secrets.service After: – | systemd-tmpfiles-setup.service",
   "holdfast-gate.service WantedBy: multi-user.target | holdfast-node.target",
   "holdfast-backup.service After: – | nix-bitcoin-secrets.target",
+  "bunker.service After: – | tor.service",
   "holdfast-firewall.service After: local-fs.target | –",
   "holdfast-firewall.service WantedBy: multi-user.target | sysinit.target",
   "ssh.service After: nftables.service | –",
@@ -137,6 +140,16 @@ describe.skipIf(announceMissing())("one specification, on the rehearsal's system
       const [{ ExecStart: _, ...one }, { ExecStart: __, ...other }] = [rehearsal[unit]!.Service!, nixos.units[unit]!.serviceConfig!];
       expect(one, unit).toEqual(other);
     }
+  });
+
+  it("confines the bunker in the same way, but for what a machine in a namespace cannot have, and has the same configuration", async () => {
+    const [rehearsal, nixos] = [await rehearsed(settings), await evaluate(settings)];
+    const [{ ExecStart, Environment, ...ours }, { ExecStart: _, ...theirs }] = [rehearsal["bunker.service"]!.Service!, nixos.units["bunker.service"]!.serviceConfig!];
+    const written = (value: unknown): string => JSON.stringify(value);
+    expect(Object.entries(ours).filter(([key, value]) => written(value) !== written(theirs[key])).map(([key]) => key)).toEqual([]);
+    expect(Object.keys(theirs).filter((key) => !(key in ours)).sort()).toEqual(["IPAddressAllow", "IPAddressDeny", "MemoryDenyWriteExecute", "PrivateUsers"]);
+    expect((Environment as string[]).every((one) => Object.entries(nixos.units["bunker.service"]!.environment).some(([key, value]) => one === `${key}=${value}`))).toBe(true);
+    expect(ExecStart).toBe(`/bunker/bin/holdfast-bunker start --config ${nixos.files.find(({ path }) => path.endsWith("-nsecbunker.json"))!.text}`);
   });
 
   it("gives the same tunnel: address, port, key, peers", async () => {

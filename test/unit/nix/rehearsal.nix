@@ -12,6 +12,7 @@ let
     lnd = "/lnd";
     btcd = "/btcd";
     node = "/node";
+    bunker = "/bunker";
   };
   layout = import (system + "/layout.nix");
   confinement = import (system + "/confinement.nix") { inherit layout; };
@@ -38,4 +39,5 @@ builtins.foldl' (units: file: units // module file) { } (
     "identity"
   ]
   ++ (if given ? tunnel then [ "wireguard" ] else [ ])
+  ++ (if given ? bunker then [ "bunker" ] else [ ])
 )

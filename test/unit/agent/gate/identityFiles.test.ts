@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { identityFacts, placeIdentity, placeOfIdentity, removeHalf } from "../../../../agent/gate/identityFiles.js";
 import { fileIdentityKinds } from "../../../../formats/identity.js";
 import { hostLayout } from "../../../../formats/hostLayout.js";
+import { npubOf } from "../../../../formats/npub.js";
 import { publicIdentityOf } from "../../../../formats/publicIdentity.js";
 import { dyingAt, standIn } from "../secrets/standIn.js";
 import { fakeHost, settings } from "./fakeHost.js";
@@ -53,6 +54,18 @@ describe("an identity in a file", () => {
     await host.disk.remove(place.path);
     await symlink("/etc/hostname", place.path);
     expect(await stateOf(host)).toEqual({ is: "foreign", holds: "a link" });
+  });
+
+  it("of a signer is there once the bunker has left its public key alone in its place, and another one is another one", async () => {
+    const { host } = await fakeHost();
+    const [own, other] = ["ab", "cd"].map((byte) => byte.repeat(32)) as [string, string];
+    const facts = async () => (await identityFacts(host, { ...settings, identities: [{ kind: "nsec", name: "shop", publicIdentity: own }] }))[0]!;
+    const { place: { path } } = await facts();
+    await mkdir(dirname(path), { recursive: true });
+    for (const [text, state] of [[npubOf(own), { is: "there" }], [npubOf(other), { is: "foreign", holds: other }], ["npub1", { is: "foreign", holds: "something that is no nsec" }]] as const) {
+      await writeFile(path, `${text}\n`);
+      expect((await facts()).state).toEqual(state);
+    }
   });
 
   it("whose user this system does not have is known before anything is written", async () => {

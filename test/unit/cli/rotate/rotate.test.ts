@@ -68,7 +68,7 @@ describe("rotate secret", () => {
   });
 
   it("never offers what never rotates, what others give, and what goes with something else", () => {
-    expect(rotatables(node()).map(({ id }) => id)).toEqual(["bitcoin-rpc-password", "bitcoin-rpc-password-public", "lnd-tls-key", "wireguard-node"]);
+    expect(rotatables(node()).map(({ id }) => id)).toEqual(["bitcoin-rpc-password", "bitcoin-rpc-password-public", "lnd-tls-key", "wireguard-node", "bunker-admin-key"]);
     expect(secretPreview(rotatables(node()).filter(({ id }) => id === "wireguard-node"), () => 4)).toContain("Every peer knows the node by this key");
   });
 
@@ -298,7 +298,7 @@ describe("the age of keys", () => {
     const ages = keyAges(world.places);
     expect(ages.filter(({ fixed }) => !fixed).map(({ key, version }) => (version === undefined ? key : `${key} ${version}`))).toEqual([
       "age environment", "age recovery", "age wallet", "passphrase", "ssh",
-      "secret bitcoin-rpc-password 1", "secret bitcoin-rpc-password-public 1", "secret lnd-tls-key 2", "secret wireguard-node 1", "wireguard phone 1", "wireguard laptop 1",
+      "secret bitcoin-rpc-password 1", "secret bitcoin-rpc-password-public 1", "secret lnd-tls-key 2", "secret wireguard-node 1", "secret bunker-admin-key 1", "wireguard phone 1", "wireguard laptop 1",
     ]);
     expect(ages.find(({ key }) => key === "secret lnd-tls-key")).toEqual({ key: "secret lnd-tls-key", node: "alice", version: 2, made: expect.any(String) as string });
     expect(ages.find(({ key }) => key === "wireguard phone")).toMatchObject({ waiting: true });

@@ -76,7 +76,7 @@ export async function template(): Promise<string> {
       "holdfast:deposit": { folder: "/mnt/deposit" },
       "holdfast:nodes": {
         alice: {
-          id: "alice-1", host: { commodity: { address: "10.231.9.10", hostKey: HOST_KEY } }, identity: "seed.json", identities: ["nsec.json"],
+          id: "alice-1", host: { commodity: { address: "10.231.9.10", hostKey: HOST_KEY } }, identity: "seed.json", identities: ["nsec.json"], services: ["lnd", "bunker"], bunker: { relays: ["wss://relay.example.org"] },
           tunnel: { peers: { phone: { address: "10.10.0.2" }, laptop: { address: "10.10.0.3" } } },
           backup: { repository: "rest:https://10.231.0.1:8000/alice/", user: "alice", passwordFile: ".holdfast/dev/store-password" },
         },

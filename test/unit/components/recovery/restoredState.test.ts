@@ -5,7 +5,7 @@ import { restoredResources, type StateResource } from "../../../../components/re
 import { SENTINEL, type Roots } from "../../../../formats/roots.js";
 import { exampleNode, inputOf, record, valueOf, type Recorded } from "../recorder.js";
 
-vi.mock("../../../../components/system/sources.js", () => ({ AGENT: "dist/agent.mjs", sourcesDigest: () => "digest" }));
+vi.mock("../../../../components/system/sources.js", () => ({ sourcesDigest: () => "digest" }));
 
 const ROTATED = "2026-11-21T00:00:00.000Z";
 let asked: Recorded[];

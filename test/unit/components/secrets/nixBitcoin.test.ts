@@ -15,7 +15,7 @@ const declared = z.strictObject({
 const notOurs = declared.services["wireguard-preset"]!.secrets;
 
 /** Files of the registry that nix-bitcoin knows nothing of. */
-const oursAlone = ["lnd-macaroon-root-key", "wg-node-private-key", "backup-password", "backup-store-password", "data-volume-key", "root-disk-key", "bunker-passphrase"];
+const oursAlone = ["lnd-macaroon-root-key", "wg-node-private-key", "backup-password", "backup-store-password", "data-volume-key", "root-disk-key", "bunker-passphrase", "bunker-admin-key"];
 
 /** Services of ours alone. */
 const ourServices = ["bunker", "wireguard", "offsite-backup", "data-volume", "encrypted-root"];

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { createHash, createPrivateKey } from "node:crypto";
+import { createECDH, createHash, createPrivateKey } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ const forms = {
   environment: /^PASSPHRASE=[A-Za-z0-9]{20}\n$/,
 };
 const special: Readonly<Record<string, keyof typeof forms>> = {
-  "lnd-tls-key": "pem", "loop-tls-key": "pem", "lnd-macaroon-root-key": "hex32", "data-volume-key": "hex32", "root-disk-key": "hex32", "clightning-replication-ssh-key": "openssh",
+  "lnd-tls-key": "pem", "loop-tls-key": "pem", "lnd-macaroon-root-key": "hex32", "data-volume-key": "hex32", "root-disk-key": "hex32", "bunker-admin-key": "hex32", "clightning-replication-ssh-key": "openssh",
   "wireguard-node": "base32bytes", "wireguard-psk-phone": "base32bytes", "wireguard-psk-laptop": "base32bytes", "backup-encryption": "environment",
 };
 const formOf = (id: string): RegExp => forms[special[id] ?? (id.includes("-hmac") ? "rpcauth" : "password")];
@@ -77,6 +77,13 @@ describe("the registry", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it("makes the bunker's own key a secp256k1 key, from any root", () => {
+    fc.assert(fc.property(anyRoot, (from) => {
+      const curve = createECDH("secp256k1");
+      expect(() => curve.setPrivateKey(Buffer.from(values(from).get("bunker-admin-key")!, "hex"))).not.toThrow();
+    }), { numRuns: 5 });
   });
 
   it("derives each HMAC from the password that is delivered beside it, under a salt that stays", () => {

@@ -34,7 +34,7 @@ vi.mock("../../../../components/system/installationArchive.js", () => ({
 }));
 
 const agent = vi.hoisted(() => `${process.env["TMPDIR"] ?? "/tmp"}/holdfast-agent-${process.pid}.mjs`);
-vi.mock("../../../../components/system/sources.js", () => ({ AGENT: agent }));
+vi.mock("../../../../components/system/sources.js", () => ({ programsOf: () => ({ "agent.mjs": agent }) }));
 writeFileSync(agent, "agent");
 afterAll(() => rmSync(agent));
 
@@ -103,7 +103,7 @@ describe("sources for the host", () => {
   it("hold its hardware configuration, and have another id when it changes", async () => {
     const { archiveOf } = await vi.importActual<typeof import("../../../../components/system/installationArchive.js")>("../../../../components/system/installationArchive.js");
     const folder = mkdtempSync(`${tmpdir()}/holdfast-flake-`);
-    const archive = (hardware?: Hardware) => archiveOf(folder, "{}", hardware);
+    const archive = (hardware?: Hardware) => archiveOf(folder, settingsWith(single), hardware);
     const [none, one, again, other] = [await archive(), await archive({ "hardware-configuration.nix": "{ }", "disks/raid.nix": "{ }" }), await archive({ "disks/raid.nix": "{ }", "hardware-configuration.nix": "{ }" }), await archive({ "hardware-configuration.nix": "{ a = 1; }" })];
     expect(new Set([none.id, one.id, other.id]).size).toBe(3);
     expect(again.id).toBe(one.id);

@@ -10,7 +10,7 @@ import { provenBy, requireProven, writeProof } from "../../../../components/syst
 import type { ReleaseStatement } from "../../../../formats/release.js";
 import { exampleNode } from "../recorder.js";
 
-vi.mock("../../../../components/system/sources.js", () => ({ AGENT: "dist/agent.mjs", sourcesDigest: (flake: string) => `digest of ${flake}` }));
+vi.mock("../../../../components/system/sources.js", () => ({ sourcesDigest: (flake: string) => `digest of ${flake}` }));
 
 const keys = mkdtempSync(join(tmpdir(), "holdfast-release-"));
 const { specification, stack: example, remove } = exampleNode();

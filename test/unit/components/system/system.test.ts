@@ -7,7 +7,7 @@ import { System, SystemActivation } from "../../../../components/system/system.j
 import { settingsSchema } from "../../../../formats/settings.js";
 import { exampleNode, inputOf, isSecret, program, record, steps, valueOf } from "../recorder.js";
 
-vi.mock("../../../../components/system/sources.js", () => ({ AGENT: "dist/agent.mjs", sourcesDigest: (flake: string) => `digest of ${flake}` }));
+vi.mock("../../../../components/system/sources.js", () => ({ sourcesDigest: (flake: string) => `digest of ${flake}` }));
 
 const { specification, stack, remove } = exampleNode();
 remove();
@@ -35,7 +35,7 @@ describe("a node's system", () => {
   it("is built from a flake's digest and the settings, and then knows its host's recipient", async () => {
     const { resources, watch } = await record();
     const host = new CommodityHost("h", { specification: specification.host }, watch);
-    const system = new System("s", { host, place: placeOf(specification), flake: "./flake", settings: pulumi.output(settings) }, watch);
+    const system = new System("s", { host, place: placeOf(specification), flake: "./flake", settings: pulumi.output(settings), services: specification.services }, watch);
     expect(await valueOf(system.toplevel)).toBe(toplevel);
     expect(await valueOf(system.recipient)).toBe(`age1${"h".repeat(58)}`);
     for (const output of [system.toplevel, system.recipient]) expect(await isSecret(output)).toBe(false);
@@ -47,7 +47,7 @@ describe("a node's system", () => {
   it("brings the agent before it asks it", async () => {
     const { resources, watch } = await record();
     const host = new CommodityHost("h", { specification: specification.host }, watch);
-    await valueOf(new System("s", { host, place: placeOf(specification), flake: "./flake", settings: pulumi.output(settings) }, watch).recipient);
+    await valueOf(new System("s", { host, place: placeOf(specification), flake: "./flake", settings: pulumi.output(settings), services: specification.services }, watch).recipient);
     expect(steps(resources).map(program)).toEqual(["reach", "install", "contact"]);
   });
 

@@ -13,7 +13,7 @@ import { ensureImage } from "../../rehearsal/machines/image.js";
 import { runIn } from "../../rehearsal/machines/namespace.js";
 import { createStranger, deleteStranger, type Stranger } from "../../rehearsal/machines/stranger.js";
 import { attempt, until } from "../../rehearsal/run.js";
-import { knockUdp, scanTcp } from "./outside.js";
+import { knockUdp, scanTcp } from "../machines/outside.js";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-cloud-"));
 const state = join(folder, "state");
