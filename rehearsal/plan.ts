@@ -26,7 +26,8 @@ export function rehearsedNodes(environment: string, keys: Readonly<Record<string
  */
 export function planOf(state: string, nodes: readonly string[]): Plan {
   const number = createHash("sha256").update(resolve(state)).digest().readUInt32BE(0);
-  const port = 20_000 + (number % 10_000) * 3;
+  // Below those that the kernel gives to connections (ip_local_port_range, from 32768 on): one of them might have it.
+  const port = 20_000 + (number % 4_200) * 3;
   if (nodes.length > MOST_MACHINES) throw new Error(`${nodes.length} machines are more than the ${MOST_MACHINES} that a rehearsed environment has addresses for. Spread them over environments.`);
   const first = 16 + (Math.floor(number / 200) % 12) * 16;
   return {
