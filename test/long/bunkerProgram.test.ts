@@ -6,59 +6,27 @@ import * as nip44 from "nostr-tools/nip44";
 import { BunkerSigner, createNostrConnectURI } from "nostr-tools/nip46";
 import { finalizeEvent, generateSecretKey, getPublicKey } from "nostr-tools/pure";
 import { Relay } from "nostr-tools/relay";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startRelay, type TestRelay } from "../nostr/relay.js";
-import { askAdmin, build, connectClient, everything, makeHome, startProgram, type Home, type Running } from "../unit/bunker/program.js";
+import { describe, expect, it } from "vitest";
+import { startRelay } from "../nostr/relay.js";
+import { askAdmin, connectClient, everything, startProgram } from "../unit/bunker/program.js";
+import { bunkerWorld } from "../unit/bunker/world.js";
 
 const passphrase = "canary passphrase 4711 ü";
-let relay: TestRelay;
-let home: Home;
-let running: Running[];
-
-/** Started, and ready to answer. */
-async function start(environment?: Readonly<Record<string, string>>): Promise<Running> {
-  const one = startProgram(home, environment);
-  running.push(one);
-  await one.says(/ready/);
-  return one;
-}
-
-async function withKeys(one: Running, ...names: string[]): Promise<void> {
-  await one.call("create_new_policy", [everything]);
-  for (const name of names) {
-    await one.call("create_new_key", [name, passphrase]);
-    await one.call("create_new_token", [name, `${name}'s phone`, "1"]);
-  }
-}
+const world = bunkerWorld(passphrase);
+const { start, withKeys } = world;
 
 describe("the bunker as a program", () => {
-  beforeAll(async () => {
-    await build();
-    relay = await startRelay();
-  });
-  afterAll(() => relay.stop());
-  beforeEach(() => {
-    home = makeHome([relay.url], passphrase);
-    running = [];
-  });
-  afterEach(async () => {
-    for (const one of running) if (one.child.exitCode === null && one.child.signalCode === null) one.child.kill("SIGKILL");
-    await Promise.all(running.map(({ ended }) => ended));
-    relay.heal();
-    home.remove();
-  });
-
   it("answers every request that is sent while it starts, and none with locked", async () => {
     const names = Array.from({ length: 5 }, (_, index) => `key${index}`);
     const first = await start();
     await withKeys(first, ...names);
     const client = generateSecretKey();
-    await (await connectClient(relay.url, first, "key4", client)).close();
+    await (await connectClient(world.relay.url, first, "key4", client)).close();
     const key = (await first.call("status") as { keys: { name: string; publicKey: string }[] }).keys.find(({ name }) => name === "key4")!.publicKey;
     await first.stop();
 
-    const second = startProgram(home);
-    running.push(second);
+    const second = startProgram(world.home);
+    world.running.push(second);
     const { due, answers } = await hammer(client, key, () => /ready/.test(second.output()));
     expect(due.size).toBeGreaterThan(15);
     for (const [id, { error }] of answers) expect(error, id).toBeUndefined();
@@ -95,18 +63,18 @@ describe("the bunker as a program", () => {
     const first = await start();
     await withKeys(first, "alice");
     const client = generateSecretKey();
-    const signer = await connectClient(relay.url, first, "alice", client);
+    const signer = await connectClient(world.relay.url, first, "alice", client);
     await signer.close();
     await first.stop();
-    await relay.stop();
-    const second = startProgram(home);
-    running.push(second);
+    await world.relay.stop();
+    const second = startProgram(world.home);
+    world.running.push(second);
     await second.says(/unlocked 1\/1/);
     expect(second.output()).not.toContain("ready");
-    await relay.restart();
+    await world.relay.restart();
     await second.says(/ready: 1 of 1 relays listen/, 6000);
     for (const down of [200, 3000]) {
-      await relay.restart({ afterMs: down });
+      await world.relay.restart({ afterMs: down });
       expect(await answerWithin(6000)).toBeDefined();
     }
 
@@ -114,31 +82,31 @@ describe("the bunker as a program", () => {
     async function answerWithin(deadlineMs: number): Promise<unknown> {
       return Promise.any(Array.from({ length: Math.floor(deadlineMs / 1000) }, async (_, index) => {
         await wait(index * 1000);
-        return await askAdmin(relay.url, home, "ping", [], { deadlineMs: deadlineMs - index * 1000 }) ?? Promise.reject(new Error("no answer"));
+        return await askAdmin(world.relay.url, world.home, "ping", [], { deadlineMs: deadlineMs - index * 1000 }) ?? Promise.reject(new Error("no answer"));
       }));
     }
   });
 
   it("shows metrics on loopback and at the control socket", async () => {
-    const port = 20_000 + Math.floor(Math.random() * 20_000);
-    const one = await start({ NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE: home.passphraseFile, NSECBUNKER_METRICS: `127.0.0.1:${port}` });
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const one = await start({ environment: { NSECBUNKER_AUTOUNLOCK_PASSPHRASE_FILE: world.home.passphraseFile, NSECBUNKER_METRICS: `127.0.0.1:${port}` } });
     await withKeys(one, "alice", "bob");
     await one.call("lock", ["bob"]);
-    const signer = await connectClient(relay.url, one, "alice");
+    const signer = await connectClient(world.relay.url, one, "alice");
     await signer.signEvent({ kind: 1, content: "", tags: [], created_at: 1 });
     await signer.close();
     const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     expect(text).toMatch(/^nsecbunkerd_keys_unlocked_total 1$/m);
     expect(text).toMatch(/^nsecbunkerd_keys_locked_total 1$/m);
     expect(text).toMatch(/^nsecbunkerd_requests_total\{method="sign_event",outcome="allowed"\} 1$/m);
-    expect(text).toContain(`nsecbunkerd_relay_listening{relay="${relay.url}"} 1`);
+    expect(text).toContain(`nsecbunkerd_relay_listening{relay="${world.relay.url}"} 1`);
     expect(await one.call("metrics")).toMatch(/^nsecbunkerd_keys_locked_total 1$/m);
   });
 
   it("keeps a panic lock over a restart, until unlock_key", async () => {
     const first = await start();
     await withKeys(first, "alice", "bob");
-    expect(JSON.parse((await askAdmin(relay.url, home, "lock_all"))!.result)).toEqual(["ok"]);
+    expect(JSON.parse((await askAdmin(world.relay.url, world.home, "lock_all"))!.result)).toEqual(["ok"]);
     await first.stop();
     const second = await start();
     expect(second.output()).toMatch(/passed over what was locked on purpose: alice, bob/);
@@ -152,34 +120,34 @@ describe("the bunker as a program", () => {
 
   it("shows no passphrase and no key in what it writes, stores and answers", async () => {
     const secretKey = generateSecretKey();
-    const canaries = [passphrase, "passphrase 4711", nip19.nsecEncode(secretKey), Buffer.from(secretKey).toString("hex"), nip19.nsecEncode(home.identity.secretKey), Buffer.from(home.identity.secretKey).toString("hex")];
-    const one = await start({ NSECBUNKER_AUTOUNLOCK_PASSPHRASE: passphrase });
+    const canaries = [passphrase, "passphrase 4711", nip19.nsecEncode(secretKey), Buffer.from(secretKey).toString("hex"), nip19.nsecEncode(world.home.identity.secretKey), Buffer.from(world.home.identity.secretKey).toString("hex")];
+    const one = await start({ environment: { NSECBUNKER_AUTOUNLOCK_PASSPHRASE: passphrase } });
     await one.call("create_new_policy", [everything]);
     await one.call("create_new_key", ["alice", passphrase, nip19.nsecEncode(secretKey)]);
-    await askAdmin(relay.url, home, "create_new_key", ["alice", passphrase, nip19.nsecEncode(secretKey)]);
-    await askAdmin(relay.url, home, "create_new_key", [passphrase]);
-    await askAdmin(relay.url, home, "unlock_key", ["alice", `wrong ${passphrase}`]);
-    await askAdmin(relay.url, home, "unlock_key", ["nobody", passphrase]);
+    await askAdmin(world.relay.url, world.home, "create_new_key", ["alice", passphrase, nip19.nsecEncode(secretKey)]);
+    await askAdmin(world.relay.url, world.home, "create_new_key", [passphrase]);
+    await askAdmin(world.relay.url, world.home, "unlock_key", ["alice", `wrong ${passphrase}`]);
+    await askAdmin(world.relay.url, world.home, "unlock_key", ["nobody", passphrase]);
     await one.call("create_new_token", ["alice", "phone", "1"]);
-    const signer = await connectClient(relay.url, one, "alice");
+    const signer = await connectClient(world.relay.url, one, "alice");
     await signer.nip44Encrypt(getPublicKey(generateSecretKey()), "canary content");
     await signer.close();
     const answers = await Promise.all(["get_keys", "status", "metrics", "query_audit", "get_policies"].map((method) => one.call(method)));
-    const written = (): string => [one.output(), JSON.stringify(answers), ...filesBelow(home.data).map((path) => readFileSync(path, "latin1"))].join("\n");
+    const written = (): string => [one.output(), JSON.stringify(answers), ...filesBelow(world.home.data).map((path) => readFileSync(path, "latin1"))].join("\n");
     for (const canary of [...canaries, "canary content"]) expect(written()).not.toContain(canary);
     await one.stop();
-    expect(readFileSync(join(home.data, "bunker.db"), "latin1")).toContain("ncryptsec1");
+    expect(readFileSync(join(world.home.data, "bunker.db"), "latin1")).toContain("ncryptsec1");
     for (const canary of [...canaries, "canary content"]) expect(written()).not.toContain(canary);
-    writeFileSync(join(home.data, "left-behind"), nip19.nsecEncode(secretKey));
+    writeFileSync(join(world.home.data, "left-behind"), nip19.nsecEncode(secretKey));
     expect(written(), "the search finds what is there").toContain(nip19.nsecEncode(secretKey));
-    rmSync(join(home.data, "left-behind"));
-    for (const path of filesBelow(home.data)) expect(statSync(path).mode & 0o077, path).toBe(0);
+    rmSync(join(world.home.data, "left-behind"));
+    for (const path of filesBelow(world.home.data)) expect(statSync(path).mode & 0o077, path).toBe(0);
   });
 });
 
 /** Asks every 30 ms until `until`, and once more. @returns what was sent while the bunker was subscribed, and every answer by its id */
 async function hammer(client: Uint8Array, key: string, until: () => boolean) {
-  const line = await Relay.connect(relay.url);
+  const line = await Relay.connect(world.relay.url);
   const conversation = nip44.getConversationKey(client, key);
   const answers = new Map<string, { readonly result?: string; readonly error?: string }>();
   const due = new Set<string>();
@@ -190,7 +158,7 @@ async function hammer(client: Uint8Array, key: string, until: () => boolean) {
   for (let count = 0, last = 2; last > 0 && count < 500; count++) {
     if (until()) last--;
     const id = `r${count}`;
-    const listens = relay.subscriptions().some((filters) => filters.some((filter) => filter["#p"]?.includes(key)));
+    const listens = world.relay.subscriptions().some((filters) => filters.some((filter) => filter["#p"]?.includes(key)));
     const event = finalizeEvent({ kind: 24_133, created_at: Math.floor(Date.now() / 1000), tags: [["p", key]], content: nip44.encrypt(JSON.stringify({ id, method: "get_public_key", params: [] }), conversation) }, client);
     if (listens) due.add(id);
     void line.publish(event);

@@ -4,53 +4,20 @@ import { setTimeout as wait } from "node:timers/promises";
 import * as nip19 from "nostr-tools/nip19";
 import * as nip44 from "nostr-tools/nip44";
 import { generateSecretKey, getPublicKey } from "nostr-tools/pure";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startRelay, type TestRelay } from "../../nostr/relay.js";
-import { askAdmin, build, connectClient, everything, makeHome, startProgram, type Home, type Running } from "./program.js";
+import { describe, expect, it } from "vitest";
+import { askAdmin, connectClient, everything, startProgram } from "./program.js";
+import { bunkerWorld } from "./world.js";
 
 const passphrase = "canary passphrase 4711 ü";
-let relay: TestRelay;
-let home: Home;
-let running: Running[];
-
-/** Started, and ready to answer. */
-async function start(environment?: Readonly<Record<string, string>>): Promise<Running> {
-  const one = startProgram(home, environment);
-  running.push(one);
-  await one.says(/ready/);
-  return one;
-}
-
-async function withKeys(one: Running, ...names: string[]): Promise<void> {
-  await one.call("create_new_policy", [everything]);
-  for (const name of names) {
-    await one.call("create_new_key", [name, passphrase]);
-    await one.call("create_new_token", [name, `${name}'s phone`, "1"]);
-  }
-}
+const world = bunkerWorld(passphrase);
+const { start, withKeys } = world;
 
 describe("the bunker as a program", () => {
-  beforeAll(async () => {
-    await build();
-    relay = await startRelay();
-  });
-  afterAll(() => relay.stop());
-  beforeEach(() => {
-    home = makeHome([relay.url], passphrase);
-    running = [];
-  });
-  afterEach(async () => {
-    for (const one of running) if (one.child.exitCode === null && one.child.signalCode === null) one.child.kill("SIGKILL");
-    await Promise.all(running.map(({ ended }) => ended));
-    relay.heal();
-    home.remove();
-  });
-
   it("opens two encrypted keys after a restart by itself, and a client decrypts with both", async () => {
     const first = await start();
     await withKeys(first, "alice", "bob");
     const clients = [generateSecretKey(), generateSecretKey()];
-    for (const [index, name] of ["alice", "bob"].entries()) await (await connectClient(relay.url, first, name, clients[index])).close();
+    for (const [index, name] of ["alice", "bob"].entries()) await (await connectClient(world.relay.url, first, name, clients[index])).close();
     expect(await first.stop()).toBe(0);
 
     const second = await start();
@@ -71,12 +38,12 @@ describe("the bunker as a program", () => {
     const first = await start();
     await withKeys(first, "alice");
     await first.stop();
-    const second = await start({});
+    const second = await start({ environment: {} });
     expect(second.output()).toContain("autounlock: off, keys wait for unlock_key");
-    expect(JSON.parse((await askAdmin(relay.url, home, "get_keys"))!.result)).toEqual([{ name: "alice", userCount: 0, tokenCount: 1 }]);
-    expect(JSON.parse((await askAdmin(relay.url, home, "unlock_key", ["alice", "wrong"]))!.result)).toMatchObject({ success: false });
-    expect(JSON.parse((await askAdmin(relay.url, home, "unlock_key", ["alice", passphrase]))!.result)).toEqual({ success: true });
-    const signer = await connectClient(relay.url, second, "alice");
+    expect(JSON.parse((await askAdmin(world.relay.url, world.home, "get_keys"))!.result)).toEqual([{ name: "alice", userCount: 0, tokenCount: 1 }]);
+    expect(JSON.parse((await askAdmin(world.relay.url, world.home, "unlock_key", ["alice", "wrong"]))!.result)).toMatchObject({ success: false });
+    expect(JSON.parse((await askAdmin(world.relay.url, world.home, "unlock_key", ["alice", passphrase]))!.result)).toEqual({ success: true });
+    const signer = await connectClient(world.relay.url, second, "alice");
     await signer.ping();
     await signer.close();
   });
@@ -87,7 +54,7 @@ describe("the bunker as a program", () => {
     ["no identity", { NSECBUNKER_ADMIN_KEY_FILE: "/nowhere/key" }, /NSECBUNKER_ADMIN_KEY_FILE.*cannot be read/],
     ["metrics for everybody", { NSECBUNKER_METRICS: "0.0.0.0:9100" }, /NSECBUNKER_METRICS/],
   ])("does not start with %s: one line, and exit 1", async (_, environment, words) => {
-    const one = startProgram(home, environment);
+    const one = startProgram(world.home, environment);
     expect(await one.ended).toBe(1);
     expect(one.output()).toMatch(words);
     expect(one.output().trim().split("\n")).toHaveLength(1);
@@ -97,26 +64,26 @@ describe("the bunker as a program", () => {
   it("answers admins in both envelopes, and a new key is there for a client at once", async () => {
     const one = await start();
     for (const envelope of ["nip04", "nip44"] as const) {
-      expect(await askAdmin(relay.url, home, "ping", [], { envelope })).toMatchObject({ result: "ok" });
-      expect(JSON.parse((await askAdmin(relay.url, home, "create_new_key", [envelope, passphrase], { envelope }))!.result)).toEqual({ npub: expect.stringMatching(/^npub1/) as string });
+      expect(await askAdmin(world.relay.url, world.home, "ping", [], { envelope })).toMatchObject({ result: "ok" });
+      expect(JSON.parse((await askAdmin(world.relay.url, world.home, "create_new_key", [envelope, passphrase], { envelope }))!.result)).toEqual({ npub: expect.stringMatching(/^npub1/) as string });
     }
-    expect(await askAdmin(relay.url, home, "ping", [], { kind: 24_133 })).toMatchObject({ result: "ok" });
-    expect(JSON.parse((await askAdmin(relay.url, home, "create_new_policy", [everything]))!.result)).toEqual(["ok"]);
-    expect(JSON.parse((await askAdmin(relay.url, home, "create_new_token", ["nip44", "phone", "1"]))!.result)).toEqual(["ok"]);
-    const signer = await connectClient(relay.url, one, "nip44");
+    expect(await askAdmin(world.relay.url, world.home, "ping", [], { kind: 24_133 })).toMatchObject({ result: "ok" });
+    expect(JSON.parse((await askAdmin(world.relay.url, world.home, "create_new_policy", [everything]))!.result)).toEqual(["ok"]);
+    expect(JSON.parse((await askAdmin(world.relay.url, world.home, "create_new_token", ["nip44", "phone", "1"]))!.result)).toEqual(["ok"]);
+    const signer = await connectClient(world.relay.url, one, "nip44");
     expect(await signer.signEvent({ kind: 1, content: "", tags: [], created_at: 1 })).toMatchObject({ kind: 1 });
     await signer.close();
-    expect(await askAdmin(relay.url, home, "sing")).toMatchObject({ result: '["error","Unknown method sing"]' });
-    const stranger = { ...home, admin: { secretKey: generateSecretKey(), publicKey: "" } };
-    expect(await askAdmin(relay.url, { ...stranger, admin: { ...stranger.admin, publicKey: getPublicKey(stranger.admin.secretKey) } }, "ping", [], { deadlineMs: 500 })).toBeUndefined();
+    expect(await askAdmin(world.relay.url, world.home, "sing")).toMatchObject({ result: '["error","Unknown method sing"]' });
+    const stranger = { ...world.home, admin: { secretKey: generateSecretKey(), publicKey: "" } };
+    expect(await askAdmin(world.relay.url, { ...stranger, admin: { ...stranger.admin, publicKey: getPublicKey(stranger.admin.secretKey) } }, "ping", [], { deadlineMs: 500 })).toBeUndefined();
   });
 
   it("takes an identity that the gate placed, and comes back with it", async () => {
     const secretKey = generateSecretKey();
-    mkdirSync(join(home.data, "identities"), { mode: 0o700 });
-    writeFileSync(join(home.data, "identities", "main"), `${nip19.nsecEncode(secretKey)}\n`, { mode: 0o400 });
+    mkdirSync(join(world.home.data, "identities"), { mode: 0o700 });
+    writeFileSync(join(world.home.data, "identities", "main"), `${nip19.nsecEncode(secretKey)}\n`, { mode: 0o400 });
     await (await start()).stop();
-    expect(readFileSync(join(home.data, "identities", "main"), "utf8")).toBe(`${nip19.npubEncode(getPublicKey(secretKey))}\n`);
+    expect(readFileSync(join(world.home.data, "identities", "main"), "utf8")).toBe(`${nip19.npubEncode(getPublicKey(secretKey))}\n`);
     const second = await start();
     expect(await second.call("get_keys")).toMatchObject([{ name: "main", npub: nip19.npubEncode(getPublicKey(secretKey)) }]);
   });
@@ -131,8 +98,8 @@ describe("the bunker as a program", () => {
 
   it("ends with 70 and one line when something unexpected happens, so that systemd starts it again", async () => {
     const fault = `data:text/javascript,${encodeURIComponent('setTimeout(() => { throw new Error("out of nowhere"); }, 500)')}`;
-    const one = startProgram(home, { NODE_OPTIONS: `--import ${fault}` });
-    running.push(one);
+    const one = startProgram(world.home, { NODE_OPTIONS: `--import ${fault}` });
+    world.running.push(one);
     expect(await one.ended).toBe(70);
     expect(one.output()).toMatch(/error a fault that nobody expected: out of nowhere\n$/);
     expect(one.output()).not.toContain("    at ");
@@ -149,7 +116,7 @@ describe("the bunker as a program", () => {
 
 async function connectAgain(publicKey: string, secretKey: Uint8Array) {
   const { BunkerSigner } = await import("nostr-tools/nip46");
-  const signer = BunkerSigner.fromBunker(secretKey, { pubkey: publicKey, relays: [relay.url], secret: null }, {});
+  const signer = BunkerSigner.fromBunker(secretKey, { pubkey: publicKey, relays: [world.relay.url], secret: null }, {});
   await signer.connect();
   return signer;
 }
