@@ -1,6 +1,7 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import { startCloud, type Cloud, type CloudOptions } from "../../../../rehearsal/cloud/cloud.js";
 import { fakeBackend, type FakeBackend } from "../../../cloud/fakeBackend.js";
 
@@ -22,7 +23,13 @@ export interface Try {
   control(method: string, path: string, body?: unknown): Promise<Reply>;
 }
 
-export const freshFolder = (): string => mkdtempSync(join(tmpdir(), "holdfast-cloud-"));
+const folders: string[] = [];
+/** Gone after the file's last test. */
+export function freshFolder(): string {
+  folders.push(mkdtempSync(join(tmpdir(), "holdfast-cloud-")));
+  return folders.at(-1)!;
+}
+afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
 export async function request(url: string, method: string, body: unknown, token: string): Promise<Reply> {
   const response = await fetch(url, { method, headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" }, ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }) });
