@@ -31,7 +31,8 @@ const UNLOCK_KEY = "/etc/holdfast-initrd/ssh_host_ed25519_key";
 export const inspectCommand = [
   "set -e", ". /etc/os-release",
   'links=$(for link in /dev/disk/by-id/*; do if [ -e "$link" ]; then printf \'%s"%s":"%s"\' "$comma" "$link" "$(readlink -f "$link")"; comma=,; fi; done)',
-  `printf '{"id":"%s","variant":"%s","uid":%s,"bootId":"%s","memory":%s,"mark":"%s","root":"%s","links":{%s},"lsblk":' "$ID" "\${VARIANT_ID-}" "$(id -u)" "$(cat /proc/sys/kernel/random/boot_id)" "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)" "$(cat ${MARK} 2>/dev/null || true)" "$(findmnt --noheadings --output MAJ:MIN --target / | tr -d ' ')" "$links"`,
+  `mark=$(if [ -e ${MARK} ]; then cat ${MARK}; fi)`,
+  `printf '{"id":"%s","variant":"%s","uid":%s,"bootId":"%s","memory":%s,"mark":"%s","root":"%s","links":{%s},"lsblk":' "$ID" "\${VARIANT_ID-}" "$(id -u)" "$(cat /proc/sys/kernel/random/boot_id)" "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)" "$mark" "$(findmnt --noheadings --output MAJ:MIN --target / | tr -d ' ')" "$links"`,
   "lsblk --json --paths --output NAME,TYPE,FSTYPE,PTTYPE,PARTLABEL,MAJ:MIN", "echo }",
 ].join("; ");
 

@@ -11,7 +11,7 @@ export function unpackCommand(id: string): string {
 }
 
 /** What the host's present system was made from, JSON; nothing where it is none of ours. */
-export const settingsCommand = `cat ${hostLayout.settings} 2>/dev/null || true`;
+export const settingsCommand = `if [ -e ${hostLayout.settings} ]; then cat ${hostLayout.settings}; fi`;
 
 /**
  * Builds a node's system from unpacked sources and keeps it from garbage collection. Prints its store path.
